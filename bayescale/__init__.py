@@ -1,0 +1,99 @@
+"""Bayesian scaling laws: from a table of training runs to a decision and its uncertainty.
+
+Names are loaded when first used, so ``import bayescale`` is light: PyMC, nutpie, ArviZ and
+matplotlib are imported by the functions that need them.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+# What laws are written with costs little more than NumPy and is imported at once. It must be: the
+# function ``law`` has the name of its module, and only a name bound after that import stays.
+from bayescale.errors import InputError
+from bayescale.law import Coefficients, Law, law
+from bayescale.maths import exp, log, log1p, maximum, minimum, where
+from bayescale.priors import Prior, amplitude, exponent, floor, gamma_prior, lognormal, normal
+from bayescale.variables import VARIABLES, Variable
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from bayescale.allocation import AllocationWarning, allocate
+    from bayescale.comparison import compare
+    from bayescale.decision import decide
+    from bayescale.fits import Fit, coefficients, load_fit, published
+    from bayescale.inference import FitWarning, diagnose, fit, model, prior
+    from bayescale.prediction import interval, predict, simulate
+    from bayescale.runs import list_runs, load_runs
+
+_HOME = {
+    "allocation": ("AllocationWarning", "allocate"),
+    "comparison": ("compare",),
+    "decision": ("decide",),
+    "fits": ("Fit", "coefficients", "load_fit", "published"),
+    "inference": ("FitWarning", "diagnose", "fit", "model", "prior"),
+    "prediction": ("interval", "predict", "simulate"),
+    "runs": ("list_runs", "load_runs"),
+}
+_MODULE = {name: module for module, names in _HOME.items() for name in names}
+_MODULES = ("cost", "models", "plotting")
+
+__all__ = [
+    "VARIABLES",
+    "AllocationWarning",
+    "Coefficients",
+    "Fit",
+    "FitWarning",
+    "InputError",
+    "Law",
+    "Prior",
+    "Variable",
+    "allocate",
+    "amplitude",
+    "coefficients",
+    "compare",
+    "cost",
+    "decide",
+    "diagnose",
+    "exp",
+    "exponent",
+    "fit",
+    "floor",
+    "gamma_prior",
+    "interval",
+    "law",
+    "list_runs",
+    "load_fit",
+    "load_runs",
+    "log",
+    "log1p",
+    "lognormal",
+    "maximum",
+    "minimum",
+    "model",
+    "models",
+    "normal",
+    "plotting",
+    "predict",
+    "prior",
+    "published",
+    "simulate",
+    "where",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULE:
+        value = getattr(import_module(f"bayescale.{_MODULE[name]}"), name)
+    elif name in _MODULES:
+        value = import_module(f"bayescale.{name}")
+    else:
+        raise AttributeError(f"module 'bayescale' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,238 @@
+"""The optimal allocation of a budget, for every posterior draw at once."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayescale.errors import InputError
+from bayescale.fits import Fit
+from bayescale.plans import Plans, check_budget, plans, training_cost
+from bayescale.variables import variable
+
+__all__ = ["AllocationWarning", "allocate"]
+
+_GRID = 33
+_STEP = 3e-4  # of the logarithm of the free input
+_MOST_STEPS = 60
+
+
+class AllocationWarning(UserWarning):
+    """An allocation says less than it seems to."""
+
+
+def allocate(
+    fit: Fit,
+    budget: Any,
+    *,
+    cost: Callable[..., Any] | None = None,
+    choose: Mapping[str, Sequence[float]] | None = None,
+    fixed: Mapping[str, float] | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+) -> xr.Dataset:
+    """The allocation of least loss under each posterior draw.
+
+    Each draw of the coefficients has an optimum of its own; their spread is the uncertainty of the
+    optimal allocation. For the one plan to train, see ``decide``.
+
+    Parameters
+    ----------
+    fit
+        A fit.
+    budget
+        Training FLOPs: a number, or a row of them.
+    cost
+        FLOPs as a function of inputs; by default the law's own cost model.
+    choose
+        Inputs that take one of some listed values, such as ``{"G": [1, 2, 4, 8]}``. Inputs
+        that are not counts (S, G, experts) are by default chosen from the values in the runs.
+    fixed
+        Inputs, and settings of the cost model, held at a value.
+    bounds
+        Lowest and highest value of a free count.
+
+    Returns
+    -------
+    xarray.Dataset
+        Every input of the law at the optimum, and ``loss`` (the mean loss there, nats), over chain,
+        draw and budget. Coordinates along budget: ``extrapolation``, the budget over the cost of
+        the largest fitted run, and ``at_bound``, the share of draws whose optimum lies at
+        a bound.
+
+    Raises
+    ------
+    InputError
+        If the choices or the budget make no sense; the message says which and why.
+
+    Warns
+    -----
+    AllocationWarning
+        If the optimum lies at a bound for some draws.
+
+    Examples
+    --------
+    >>> import bayescale as bs
+    >>> from bayescale.models import dense
+    >>> best = bs.allocate(bs.published(dense, "besiroglu2024"), 5.76e23)
+    >>> f"{best.N.item():.3g} parameters, {best.D.item():.3g} tokens"
+    '7.22e+10 parameters, 1.33e+12 tokens'
+    """
+    space = plans(fit, cost=cost, choose=choose, fixed=fixed, bounds=bounds)
+    budgets, scalar = check_budget(fit, budget, space)
+    draws = coefficient_draws(fit)
+    found = [_best(space, fit.reference, draws, budgets, listed) for listed in space.listed]
+    losses = np.stack([loss for _, loss, _ in found])
+    if np.isinf(losses.min(axis=0)).any():
+        short = budgets[np.isinf(losses.min(axis=0)).any(axis=0)][0]
+        raise InputError(
+            f"no plan of {short:.3g} FLOP lies within the bounds {dict(space.bounds)}; widen "
+            "bounds=, change what is fixed, or choose another budget"
+        )
+    winner = losses.argmin(axis=0)
+
+    def pick(values: list[Any]) -> np.ndarray:
+        stacked = np.stack([np.broadcast_to(v, losses.shape[1:]) for v in values])
+        return np.take_along_axis(stacked, winner[None], axis=0)[0]
+
+    sizes = fit.posterior.sizes
+    shape = (sizes["chain"], sizes["draw"], len(budgets))
+    axes = ("chain", "draw", "budget")
+    at_bound = pick([edge for *_, edge in found]).mean(axis=0)
+    data = {}
+    for name in fit.law.inputs:
+        entry = variable(name, fit.law.variables)
+        attrs = {"units": entry.unit, "long_name": entry.description or name}
+        data[name] = (axes, pick([plan[name] for plan, *_ in found]).reshape(shape), attrs)
+    loss = np.take_along_axis(losses, winner[None], axis=0)[0]
+    data["loss"] = (
+        axes,
+        loss.reshape(shape),
+        {"units": "nats per token", "long_name": "mean loss at the optimum"},
+    )
+    best = xr.Dataset(
+        data,
+        coords={
+            "chain": fit.posterior.chain.values,
+            "draw": fit.posterior.draw.values,
+            "budget": ("budget", budgets, {"units": "FLOP"}),
+            "at_bound": ("budget", at_bound),
+            "extrapolation": ("budget", extrapolation(fit, space, budgets)),
+        },
+    )
+    warn_at_bound(budgets, at_bound)
+    return best.squeeze("budget") if scalar else best
+
+
+def coefficient_draws(fit: Fit) -> dict[str, Any]:
+    """Coefficients as columns of length draws, for broadcasting against rows of budgets."""
+    draws = fit.posterior
+    columns = {
+        name: draws[name].transpose("chain", "draw").values.reshape(-1, 1)
+        for name in fit.law.coefficients
+        if name in draws
+    }
+    return columns | fit.about["fixed"]
+
+
+def extrapolation(fit: Fit, space: Plans, budgets: np.ndarray) -> np.ndarray:
+    """Each budget over the cost of the largest fitted run; NaN where there are no runs."""
+    trained = training_cost(fit, space)
+    return budgets / (np.nan if trained is None else trained.max())
+
+
+def warn_at_bound(budgets: np.ndarray, share: np.ndarray) -> None:
+    """Say so where an optimum lies at a bound, since then the bound was the answer."""
+    for budget, at_bound in zip(budgets, share, strict=True):
+        if at_bound > 0:
+            warnings.warn(
+                f"at a budget of {budget:.3g} FLOP the optimum lies at a bound in {at_bound:.0%} of "
+                "draws: the bound decides, not the runs; widen bounds=, or choose another budget",
+                AllocationWarning,
+                stacklevel=3,
+            )
+
+
+def loss_of(
+    space: Plans, reference: Mapping[str, float], plan: Mapping[str, Any], draws: Any
+) -> Any:
+    """The law at a plan, for columns of draws."""
+    inputs = {name: plan[name] / reference[name] for name in space.law.inputs}
+    return space.law(**inputs, **draws)
+
+
+def _best(
+    space: Plans,
+    reference: Mapping[str, float],
+    draws: Mapping[str, Any],
+    budgets: np.ndarray,
+    listed: Mapping[str, float],
+) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """Plan, loss and whether it lies at a bound, over draws and budgets, of one listed choice."""
+    size = max((len(v) for v in draws.values() if np.ndim(v)), default=1)
+    shape = (size, len(budgets))
+    edge = np.zeros(shape, dtype=bool)
+    x = None
+    if space.free is not None:
+        low, high = space.range(budgets, listed)
+        x = _minimise(space, reference, draws, budgets, listed, low, high)
+        edge = (x - low < 1e-6) | (high - x < 1e-6)
+    plan = space.complete(budgets, listed, x)
+    fewest, most = space.bounds[space.balance]
+    left = plan[space.balance]
+    possible = (left >= fewest * (1 - 1e-6)) & (left <= most * (1 + 1e-6))
+    loss = np.where(possible, loss_of(space, reference, plan, draws), np.inf)
+    return plan, np.broadcast_to(loss, shape), edge
+
+
+def _minimise(
+    space: Plans,
+    reference: Mapping[str, float],
+    draws: Mapping[str, Any],
+    budgets: np.ndarray,
+    listed: Mapping[str, float],
+    low: np.ndarray,
+    high: np.ndarray,
+) -> np.ndarray:
+    """Logarithm of the free input at least loss, for every draw (rows) and budget (columns).
+
+    A coarse grid finds the basin and Newton's method the minimum in it, everywhere at once.
+    Derivatives are central differences over a step at which both their errors move the minimum by
+    less than 1e-7 of itself.
+    """
+    size = max((len(v) for v in draws.values() if np.ndim(v)), default=1)
+    shape = (size, len(budgets))
+
+    def loss(x: np.ndarray, rows: Any = slice(None)) -> np.ndarray:
+        some = {n: v[rows] if np.ndim(v) else v for n, v in draws.items()}
+        value = np.asarray(loss_of(space, reference, space.complete(budgets, listed, x), some))
+        return np.broadcast_to(value, np.broadcast_shapes(value.shape, x.shape))
+
+    # Where a few draws, spread over all, agree that there is one basin, it is looked for in them.
+    few = np.unique(np.linspace(0, size - 1, 64).astype(int))
+    grid = low + (high - low) * np.linspace(0, 1, _GRID)[:, None]
+    on_grid = np.stack([loss(x[None], few) for x in grid])
+    inner = on_grid[1:-1]
+    if (((inner < on_grid[:-2]) & (inner < on_grid[2:])).sum(axis=0) > 1).any():
+        on_grid = np.stack([loss(x[None]) for x in grid])
+        start = on_grid.argmin(axis=0)
+    else:
+        start = np.median(on_grid.argmin(axis=0), axis=0).astype(int)[None]
+    longest = (high - low) / (_GRID - 1)
+    x = np.broadcast_to(low + longest * start, shape).copy()
+    for _ in range(_MOST_STEPS):
+        at, above, below = loss(x), loss(x + _STEP), loss(x - _STEP)
+        slope = (above - below) / (2 * _STEP)
+        curvature = (above - 2 * at + below) / _STEP**2
+        downhill = -np.sign(slope) * longest
+        with np.errstate(divide="ignore", invalid="ignore"):
+            newton = np.clip(-slope / curvature, -longest, longest)
+        moved = np.clip(x + np.where(curvature > 0, newton, downhill), low, high)
+        largest = np.abs(moved - x).max()
+        x = moved
+        if largest < 1e-9:
+            break
+    return x

@@ -1,0 +1,280 @@
+"""A fit: a law and its posterior, saved and loaded as NetCDF."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bayescale.errors import InputError
+from bayescale.law import Law
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["FORMAT", "Fit", "coefficients", "load_fit", "published"]
+
+#: Version of the file format; files of another one are refused.
+FORMAT = 1
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A law and what is known of its coefficients.
+
+    Attributes
+    ----------
+    law
+        The law.
+    tree
+        ArviZ ``DataTree`` with groups ``posterior`` (coefficients in reference units and noise
+        parameters), ``log_likelihood`` (of the log loss), ``sample_stats``, ``observed_data``
+        and ``constant_data`` (the table of runs). Published coefficients have ``posterior`` only.
+    """
+
+    law: Law
+    tree: xr.DataTree
+
+    @property
+    def posterior(self) -> xr.Dataset:
+        """Draws of every coefficient and noise parameter, over chain and draw."""
+        return self.tree["posterior"].to_dataset()
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """How the fit was made: noise, priors, seed, versions, references."""
+        return json.loads(self.tree.attrs["bayescale"])
+
+    @property
+    def reference(self) -> dict[str, float]:
+        """What each input is divided by before it enters the law."""
+        return self.about["reference"]
+
+    @property
+    def runs(self) -> xr.Dataset | None:
+        """The table of runs, or None for published coefficients."""
+        return self.tree["constant_data"].to_dataset() if "constant_data" in self.tree else None
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fit to a NetCDF file.
+
+        The file is written beside its place and renamed, so a failure never harms a file that
+        is already there.
+
+        Parameters
+        ----------
+        path
+            Where to.
+        """
+        target = Path(path)
+        if not target.parent.is_dir():
+            raise InputError(f"cannot save to {target}: the folder {target.parent} does not exist")
+        handle, temporary = tempfile.mkstemp(
+            dir=target.parent, prefix=f".{target.name}.", suffix=".part"
+        )
+        os.close(handle)
+        try:
+            self.tree.to_netcdf(temporary, engine="h5netcdf")
+            umask = os.umask(0)
+            os.umask(umask)
+            os.chmod(temporary, 0o666 & ~umask)
+            os.replace(temporary, target)
+        finally:
+            if os.path.exists(temporary):
+                os.unlink(temporary)
+
+    def __repr__(self) -> str:
+        rows = "published" if self.runs is None else f"{self.runs.sizes['run']} runs"
+        sizes = self.posterior.sizes
+        return f"<Fit of {self.law.name}: {rows}, {sizes['chain']} x {sizes['draw']} draws>"
+
+
+def load_fit(path: str | os.PathLike[str], law: Law | None = None) -> Fit:
+    """Read a fit from a NetCDF file.
+
+    Parameters
+    ----------
+    path
+        A file written by :meth:`Fit.save`.
+    law
+        The law of the fit, needed only if it is not one of the package's.
+
+    Returns
+    -------
+    Fit
+        All in memory; the file is closed.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, it is not a fit, it is of another format version, or the law
+        is not the one it was made with.
+    """
+    import xarray as xr
+
+    source = Path(path)
+    if not source.is_file():
+        raise InputError(f"there is no file {source}")
+    try:
+        with xr.open_datatree(source, engine="h5netcdf") as opened:
+            tree = opened.load()
+            about = json.loads(tree.attrs["bayescale"])
+            version = about["format"]
+    except Exception as error:
+        raise InputError(
+            f"{source} is not a bayescale fit, or is damaged ({type(error).__name__}); make it "
+            "again with fit.save(path)"
+        ) from error
+    if version != FORMAT:
+        raise InputError(
+            f"{source} has file format {version} (written by bayescale {about.get('version')}); "
+            f"this bayescale reads format {FORMAT}: fit the runs again, or use that version"
+        )
+    if law is None:
+        from bayescale.models import laws
+
+        law = laws().get(about["law"])
+        if law is None:
+            raise InputError(
+                f"{source} holds a fit of {about['signature']}, which is not one of the package's "
+                "laws; pass it as load_fit(path, law=...)"
+            )
+    if law.signature() != about["signature"]:
+        raise InputError(
+            f"{source} holds a fit of {about['signature']}, not of {law.signature()}; load it with "
+            "the law it was made with, or fit the runs again"
+        )
+    return Fit(law, tree)
+
+
+def published(law: Law, name: str) -> Fit:
+    """A published coefficient set as a fit of one draw.
+
+    ``predict(..., mean=True)``, ``allocate`` and the plots work on it as on a fitted posterior. It
+    carries no noise, so a new run's loss cannot be predicted.
+
+    Parameters
+    ----------
+    law
+        A law with published coefficients.
+    name
+        One of ``law.published``.
+
+    Examples
+    --------
+    >>> import bayescale as bs
+    >>> from bayescale.models import dense
+    >>> fit = bs.published(dense, "besiroglu2024")
+    >>> round(float(bs.predict(fit, mean=True, N=70e9, D=1.4e12).squeeze()), 3)
+    1.974
+    """
+    import xarray as xr
+
+    if name not in law.published:
+        raise InputError(
+            f"law {law.name!r} has no published set {name!r}; it has {list(law.published)}"
+        )
+    chosen = law.published[name]
+    draws = {c: (("chain", "draw"), [[float(value)]]) for c, value in chosen.values.items()}
+    posterior = xr.Dataset(draws, coords={"chain": [0], "draw": [0]})
+    about = {
+        "law": law.name,
+        "published": name,
+        "source": chosen.source,
+        "certainty": chosen.certainty,
+        "noise": None,
+        "fixed": {},
+        "reference": dict.fromkeys(law.inputs, 1.0),
+    }
+    tree = xr.DataTree.from_dict({"posterior": posterior})
+    tree.attrs["bayescale"] = json.dumps(stamp(law, about))
+    return Fit(law, tree)
+
+
+def stamp(law: Law, about: Mapping[str, Any]) -> dict[str, Any]:
+    """What every fit says of itself, with the format, the version and the law added."""
+    import bayescale
+
+    return {
+        "format": FORMAT,
+        "version": bayescale.__version__,
+        "signature": law.signature(),
+        **about,
+    }
+
+
+def coefficients(fit: Fit, *, units: str = "reference") -> xr.Dataset:
+    """Draws of the law's coefficients, in reference units or in the paper's.
+
+    In reference units counts are divided by their geometric mean over the runs
+    (``fit.reference``), so an amplitude is its term's contribution in nats at the centre of the
+    data. In raw units counts are plain, as papers state their coefficients.
+
+    Parameters
+    ----------
+    fit
+        A fit.
+    units
+        ``"reference"`` or ``"raw"``.
+
+    Returns
+    -------
+    xarray.Dataset
+        One variable a coefficient (fixed ones included), over chain and draw.
+
+    Raises
+    ------
+    InputError
+        If the law's terms are not plain powers of its counts and it does not say how its
+        coefficients convert.
+    """
+    if units not in ("reference", "raw"):
+        raise InputError(f"units={units!r} is not known; choose 'reference' or 'raw'")
+    draws = fit.posterior
+    names = fit.law.coefficients
+    fixed = fit.about["fixed"]
+    values = {name: draws[name] if name in draws else fixed[name] for name in names}
+    if units == "raw" and any(scale != 1.0 for scale in fit.reference.values()):
+        values = _to_raw(fit.law, values, fit.reference)
+    dataset = draws[[name for name in names if name in draws]]
+    return dataset.assign({name: values[name] for name in names})[list(names)]
+
+
+def _to_raw(law: Law, c: dict[str, Any], reference: Mapping[str, float]) -> dict[str, Any]:
+    if law.raw is not None:
+        return c | law.raw(dict(c), dict(reference))
+    import numpy as np
+
+    additive = [n for n, p in law.priors.items() if p.role in ("floor", "amplitude")]
+    raw = dict(c)
+    for name in additive:
+        alone = c | {n: 0.0 for n in additive if n != name} | {name: 1.0}
+        ratios = []
+        for stretch in (1.0, 2.0):
+            scaled, plain = _points(law, reference, stretch)
+            with np.errstate(all="ignore"):
+                ratios.append(law(**scaled, **alone) / law(**plain, **alone))
+        if not np.allclose(ratios[0], ratios[1], rtol=1e-6):
+            raise InputError(
+                f"law {law.name!r}: the term of {name!r} is not a plain power of the counts, so its "
+                "raw units are not known; use units='reference', or give the law raw=..."
+            )
+        raw[name] = c[name] * ratios[0]
+    return raw
+
+
+def _points(
+    law: Law, reference: Mapping[str, float], stretch: float
+) -> tuple[dict[str, float], dict[str, float]]:
+    """One point in scaled and in raw inputs; unscaled inputs are put inside their range."""
+    scaled, plain = {}, {}
+    for i, name in enumerate(law.inputs):
+        at = 0.3 + 0.1 * i if reference[name] == 1.0 else stretch ** (i + 1)
+        if reference[name] == 1.0 and name != "S":
+            at += 1.0
+        scaled[name], plain[name] = at, at * reference[name]
+    return scaled, plain

@@ -1,0 +1,274 @@
+"""The training plans that a budget allows: what is free, fixed and listed, and what each costs.
+
+One token count *balances* the budget: given everything else it is whatever the budget has left. Of
+the inputs that remain free, one at most may vary continuously; plans are then points on a line,
+the logarithm of that input.
+"""
+
+from __future__ import annotations
+
+import inspect
+import itertools
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bayescale.errors import InputError
+from bayescale.fits import Fit
+from bayescale.law import Law
+from bayescale.variables import check_values, derive, variable
+
+__all__ = ["Plans", "check_budget", "plans", "training_cost"]
+
+_MANY = 1e18
+
+
+@dataclass(frozen=True)
+class Plans:
+    """What can be trained.
+
+    Attributes
+    ----------
+    law
+        The law.
+    cost
+        FLOPs as a function of inputs.
+    arguments
+        Names of the cost model's arguments.
+    fixed
+        Values held fixed: of inputs, and of settings of the cost model.
+    listed
+        Every combination of the listed inputs.
+    balance
+        The input that takes what the budget has left.
+    free
+        The input that varies continuously, if any.
+    bounds
+        Lowest and highest value of ``free`` and ``balance``.
+    """
+
+    law: Law
+    cost: Callable[..., Any]
+    arguments: tuple[str, ...]
+    fixed: Mapping[str, float]
+    listed: Sequence[Mapping[str, float]]
+    balance: str
+    free: str | None
+    bounds: Mapping[str, tuple[float, float]]
+
+    def complete(
+        self, budget: Any, listed: Mapping[str, float], log_free: Any = None
+    ) -> dict[str, Any]:
+        """Every input of the plan that spends the whole budget."""
+        given: dict[str, Any] = {**self.fixed, **listed}
+        if self.free is not None:
+            given[self.free] = np.exp(log_free)
+        # Training costs are affine in tokens: two evaluations give the tokens a budget buys. The
+        # second is at a number so large that nothing is lost when the first is taken off.
+        start, most = self.spend(given, 0.0), self.spend(given, _MANY)
+        given[self.balance] = (budget - start) / (most - start) * _MANY
+        return given
+
+    def spend(self, given: Mapping[str, Any], balance: float) -> Any:
+        """FLOPs of a plan."""
+        return self.cost(**_arguments(self.arguments, {**given, self.balance: balance}))
+
+    def range(self, budget: np.ndarray, listed: Mapping[str, float]) -> tuple[Any, Any]:
+        """Ends of the logarithm of ``free`` for each budget, where every plan is possible."""
+        assert self.free is not None
+        low, high = (np.full(np.shape(budget), np.log(end)) for end in self.bounds[self.free])
+        fewest, most = self.bounds[self.balance]
+        # What is left for the balance falls as the free input grows.
+        return (
+            self._crossing(budget, listed, most, inside=high, outside=low),
+            self._crossing(budget, listed, fewest, inside=low, outside=high),
+        )
+
+    def _crossing(
+        self, budget: Any, listed: Mapping[str, float], limit: float, inside: Any, outside: Any
+    ) -> Any:
+        """The end ``outside``, or by bisection the point towards ``inside`` that meets the limit."""
+        upper = np.all(inside > outside)
+
+        def meets(x: Any) -> Any:
+            left = self.complete(budget, listed, x)[self.balance]
+            return left <= limit if upper else left >= limit
+
+        end, done = outside, meets(outside)
+        for _ in range(60):
+            middle = (inside + outside) / 2
+            good = meets(middle)
+            inside, outside = np.where(good, middle, inside), np.where(good, outside, middle)
+        return np.where(done, end, inside)
+
+
+def plans(
+    fit: Fit,
+    *,
+    cost: Callable[..., Any] | None = None,
+    choose: Mapping[str, Sequence[float]] | None = None,
+    fixed: Mapping[str, float] | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+) -> Plans:
+    """Work out what is free, what is listed and what balances the budget; see ``allocate``."""
+    law = fit.law
+    cost = cost or law.cost
+    if cost is None:
+        raise InputError(
+            f"law {law.name!r} has no cost model; pass cost=, a function of {', '.join(law.inputs)}"
+        )
+    fixed = {name: float(value) for name, value in (fixed or {}).items()}
+    choose = {name: np.atleast_1d(np.asarray(v, float)) for name, v in (choose or {}).items()}
+    arguments = tuple(inspect.signature(cost).parameters)
+    known = (*law.inputs, *arguments)
+    for what, names in {"choose": choose, "fixed": fixed, "bounds": bounds or {}}.items():
+        for name in names:
+            if name not in known:
+                raise InputError(
+                    f"{what} names {name!r}, which neither law {law.name!r} nor its cost model "
+                    f"takes; they take {', '.join(dict.fromkeys(known))}"
+                )
+    both = set(choose) & set(fixed)
+    if both:
+        raise InputError(f"{sorted(both)[0]!r} is both in choose and in fixed; give one of them")
+    for name, values in [*choose.items(), *((n, np.array([v])) for n, v in fixed.items())]:
+        check_values(name, values, extra=law.variables)
+    open_inputs = [n for n in law.inputs if n not in fixed and n not in choose]
+    counts = [n for n in open_inputs if variable(n, law.variables).scale is not None]
+    for name in open_inputs:
+        if name not in counts:
+            choose[name] = _levels(fit, name)
+    if not counts:
+        raise InputError(
+            "every count is fixed, so nothing is left for the budget to decide; free one of "
+            f"{', '.join(n for n in law.inputs if variable(n, law.variables).scale)}"
+        )
+    tokens = [n for n in counts if variable(n, law.variables).unit == "tokens"]
+    balance = (tokens or counts)[-1]
+    free = [n for n in counts if n != balance]
+    if len(free) > 1:
+        raise InputError(
+            f"with {balance!r} spending what is left, {' and '.join(map(repr, free))} are free and "
+            "one at most may be: give the others in fixed={...} or list them in choose={...}"
+        )
+    limits = {}
+    for name in counts:
+        entry = variable(name, law.variables)
+        low, high = (bounds or {}).get(name, (entry.low, entry.high))
+        if not 0 < low < high:
+            raise InputError(f"bounds of {name!r} must be 0 < low < high, not ({low}, {high})")
+        limits[name] = (max(float(low), entry.low), min(float(high), entry.high))
+    extra = sorted(set(bounds or {}) - set(limits))
+    if extra:
+        raise InputError(f"bounds are for free counts; {extra[0]!r} is not one: {counts}")
+    combinations = itertools.product(*choose.values())
+    space = Plans(
+        law=law,
+        cost=cost,
+        arguments=arguments,
+        fixed=fixed,
+        listed=[dict(zip(choose, values, strict=True)) for values in combinations],
+        balance=balance,
+        free=free[0] if free else None,
+        bounds=limits,
+    )
+    _check_affine(space)
+    return space
+
+
+def _check_affine(space: Plans) -> None:
+    given = {**space.fixed, **space.listed[0]}
+    if space.free is not None:
+        given[space.free] = math.sqrt(math.prod(space.bounds[space.free]))
+    try:
+        none, some, twice = (float(space.spend(given, tokens)) for tokens in (0.0, 1e15, 2e15))
+    except TypeError as error:
+        raise InputError(
+            f"the cost model {getattr(space.cost, '__name__', space.cost)!r} takes "
+            f"{', '.join(space.arguments)}, which do not follow from the law's inputs "
+            f"{', '.join(space.law.inputs)}: {error}; name the others in fixed={{...}}"
+        ) from None
+    if not (some > none and math.isclose(twice - some, some - none, rel_tol=1e-6)):
+        raise InputError(
+            f"the cost model must grow in proportion to {space.balance!r}, which spends what the "
+            f"budget has left; at 0, 1e15 and 2e15 it gives {none:.3g}, {some:.3g}, {twice:.3g}"
+        )
+
+
+def _levels(fit: Fit, name: str) -> np.ndarray:
+    """Values that the runs take: the default list of what is neither free nor given."""
+    if fit.runs is None:
+        raise InputError(
+            f"say which values of {name!r} may be chosen: choose={{{name!r}: [...]}} or "
+            f"fixed={{{name!r}: ...}}"
+        )
+    values = np.unique(fit.runs[name].values.astype(float))
+    if len(values) > 24:
+        raise InputError(
+            f"{name!r} takes {len(values)} values in the runs; list the ones to choose from: "
+            f"choose={{{name!r}: [...]}}"
+        )
+    return values
+
+
+def check_budget(fit: Fit, budget: Any, plans: Plans) -> tuple[np.ndarray, bool]:
+    """Budgets as floats in a row, and whether one number was given.
+
+    Raises
+    ------
+    InputError
+        If a budget is not a positive number, or is below the smallest plausible run.
+    """
+    try:
+        values = np.asarray(getattr(budget, "values", budget), dtype=float)
+    except (TypeError, ValueError):
+        raise InputError(f"budget {budget!r} is not a number of FLOPs, such as 1e24") from None
+    scalar = values.ndim == 0
+    values = np.atleast_1d(values)
+    if values.ndim > 1 or not values.size:
+        raise InputError("budget is a number of FLOPs or a row of them")
+    bad = values[~(np.isfinite(values) & (values > 0))]
+    if bad.size:
+        raise InputError(f"budget {bad[0]} is not a positive number of FLOPs")
+    smallest, origin = _smallest(fit, plans)
+    if (values < smallest).any():
+        raise InputError(
+            f"budget {values.min():.3g} FLOP is below the smallest plausible run, {smallest:.3g} "
+            f"FLOP ({origin}); budgets are plain FLOPs, such as 1e22 (1 PF-day is 8.64e19)"
+        )
+    return values, scalar
+
+
+def _smallest(fit: Fit, plans: Plans) -> tuple[float, str]:
+    corner = {
+        name: variable(name, plans.law.variables).low
+        for name in (plans.free, plans.balance)
+        if name is not None
+    }
+    lowest = min(
+        float(plans.spend({**plans.fixed, **listed, **corner}, corner[plans.balance]))
+        for listed in plans.listed
+    )
+    trained = training_cost(fit, plans)
+    if trained is None or trained.min() / 1e3 < lowest:
+        return lowest, "the least parameters and tokens that a run can have"
+    return trained.min() / 1e3, f"a thousandth of the smallest fitted run, {trained.min():.3g} FLOP"
+
+
+def training_cost(fit: Fit, plans: Plans) -> np.ndarray | None:
+    """FLOPs of each fitted run under the plans' cost model; None for published coefficients."""
+    if fit.runs is None:
+        return None
+    columns = {str(n): fit.runs[n].values for n in fit.runs.data_vars}
+    settings = {n: v for n, v in plans.fixed.items() if n not in plans.law.inputs}
+    given = _arguments(plans.arguments, {**columns, **settings})
+    return np.asarray(plans.cost(**given), dtype=float)
+
+
+def _arguments(names: tuple[str, ...], values: Mapping[str, Any]) -> dict[str, Any]:
+    """The cost model's arguments, derived where they can be; what is left has a default."""
+    found = {name: values[name] if name in values else derive(name, values) for name in names}
+    return {name: value for name, value in found.items() if value is not None}

@@ -1,0 +1,207 @@
+"""The posterior of a law given runs: one statement of it for numbers and for symbols.
+
+The loss of a run is modelled on the log scale: ``log loss = log law(inputs) + noise``. Counts are
+divided by their geometric mean over the runs, their *reference*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayescale.coordinates import Coordinates, find_coordinates
+from bayescale.errors import InputError
+from bayescale.law import Law
+from bayescale.maths import log
+from bayescale.noise import Noise, noise_model
+from bayescale.priors import Prior
+from bayescale.variables import read_columns, variable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Problem", "log_posterior", "problem", "references"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A law, its priors and the runs it is fitted to.
+
+    Attributes
+    ----------
+    law, noise, coordinates
+        What is fitted, how runs scatter, and the coordinates it is sampled in.
+    priors
+        Prior by sampled coefficient of the law.
+    fixed
+        Value by coefficient held fixed, in reference units.
+    inputs
+        Inputs as the user gave them, float64, one value a run.
+    loss
+        Loss of each run, nats.
+    reference
+        What each input is divided by: its geometric mean for counts, one for the rest.
+    labels
+        The runs' labels.
+    """
+
+    law: Law
+    noise: Noise
+    coordinates: Coordinates
+    priors: Mapping[str, Prior]
+    fixed: Mapping[str, float]
+    inputs: Mapping[str, np.ndarray]
+    loss: np.ndarray
+    reference: Mapping[str, float]
+    labels: tuple[Any, ...]
+
+    @property
+    def loss_scale(self) -> float:
+        """Geometric mean of the losses: the unit of floors' and amplitudes' priors."""
+        return float(np.exp(np.mean(np.log(self.loss))))
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the density needs of the runs, by name: scaled inputs, log loss, loss scale."""
+        scaled = {name: x / self.reference[name] for name, x in self.inputs.items()}
+        return {**scaled, "log_loss": np.log(self.loss), "loss_scale": np.float64(self.loss_scale)}
+
+    def log_density(self, u: np.ndarray) -> np.ndarray:
+        """Log posterior density, up to a constant, of each row of coordinates ``u`` (k, d)."""
+        columns = {name: u[:, [i]] for i, name in enumerate(self.coordinates.names)}
+        with np.errstate(all="ignore"):
+            prior, rows, _ = log_posterior(self, columns, self.data)
+            value = np.broadcast_to(prior, (len(u), 1))[:, 0] + rows.sum(axis=-1)
+        return np.where(np.isfinite(value), value, -np.inf)
+
+
+def log_posterior(
+    problem: Problem, u: Mapping[str, Any], data: Mapping[str, Any]
+) -> tuple[Any, Any, dict[str, Any]]:
+    """Log prior in the coordinates, log-likelihood of every run, and the coefficients.
+
+    Parameters
+    ----------
+    problem
+        Supplies the law, the priors and the noise; the runs come from ``data``.
+    u
+        Coordinates by name: numbers, arrays that broadcast against the runs, or symbols.
+    data
+        As :attr:`Problem.data`: arrays or symbols.
+
+    Returns
+    -------
+    tuple
+        Log prior density (with the Jacobian), log-likelihood by run, coefficients by name.
+    """
+    c, log_prior = problem.coordinates.to_coefficients(u, data["loss_scale"])
+    for name, prior in problem.coordinates.priors.items():
+        log_prior = log_prior + prior.log_density(c[name], data["loss_scale"])
+    inputs = {name: data[name] for name in problem.law.inputs}
+    coefficients = {name: c[name] for name in problem.priors} | dict(problem.fixed)
+    residual = data["log_loss"] - log(problem.law(**inputs, **coefficients))
+    return log_prior, problem.noise.log_density(residual, c), c
+
+
+def references(law: Law, inputs: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """What each input is divided by: the geometric mean of its scale's first input.
+
+    Inputs that are compared with one another in a law, such as tokens and unique tokens, share
+    a scale and so a reference. Inputs without a scale are not divided.
+    """
+    by_scale: dict[str, float] = {}
+    found = {}
+    for name in law.inputs:
+        scale = variable(name, law.variables).scale
+        if scale is None:
+            found[name] = 1.0
+        else:
+            found[name] = by_scale.setdefault(scale, float(np.exp(np.log(inputs[name]).mean())))
+    return found
+
+
+def problem(
+    law: Law,
+    runs: pd.DataFrame,
+    *,
+    noise: str = "student_t",
+    priors: Mapping[str, Prior | float] | None = None,
+) -> Problem:
+    """Check the runs and set up the posterior.
+
+    Parameters
+    ----------
+    law
+        The law to fit.
+    runs
+        One row a training run: a column for each of the law's inputs (or columns it can be
+        derived from) and ``loss``, in nats.
+    noise
+        ``"student_t"`` or ``"normal"``.
+    priors
+        Replaces priors by coefficient or noise parameter; a number fixes the coefficient at
+        that value, in reference units.
+
+    Raises
+    ------
+    InputError
+        If a column is missing or holds impossible values, if there are fewer rows than
+        coefficients, or if a prior names no coefficient.
+    """
+    if not isinstance(law, Law):
+        raise InputError(
+            f"the first argument must be a law (made by @bayescale.law), not {type(law).__name__}"
+        )
+    columns = read_columns(runs, (*law.inputs, "loss"), extra=law.variables)
+    model = noise_model(noise)
+    sampled, fixed, noise_priors = _resolve_priors(law, model, priors or {})
+    if len(runs) < len(sampled):
+        raise InputError(
+            f"{len(runs)} rows cannot inform the {len(sampled)} coefficients of law "
+            f"{law.name!r} ({', '.join(sampled)}); add runs, fix coefficients through "
+            "priors={'name': value}, or choose a law with fewer"
+        )
+    inputs = {name: columns[name] for name in law.inputs}
+    return Problem(
+        law=law,
+        noise=model,
+        coordinates=find_coordinates(law, sampled, fixed, noise_priors),
+        priors=sampled,
+        fixed=fixed,
+        inputs=inputs,
+        loss=columns["loss"],
+        reference=references(law, inputs),
+        labels=tuple(runs.index),
+    )
+
+
+def _resolve_priors(
+    law: Law, noise: Noise, given: Mapping[str, Prior | float]
+) -> tuple[dict[str, Prior], dict[str, float], dict[str, Prior]]:
+    unknown = set(given) - set(law.priors) - set(noise.priors)
+    if unknown:
+        raise InputError(
+            f"priors names {sorted(unknown)}, which law {law.name!r} does not have; its "
+            f"coefficients are {list(law.priors)} and the noise's are {list(noise.priors)}"
+        )
+    sampled: dict[str, Prior] = {}
+    fixed: dict[str, float] = {}
+    for name, prior in law.priors.items():
+        chosen = given.get(name, prior)
+        if isinstance(chosen, Prior):
+            # The role is the law's: it says what the coefficient does, not how it is distributed.
+            sampled[name] = Prior(chosen.distribution, chosen.a, chosen.b, prior.role, chosen.share)
+        else:
+            fixed[name] = float(chosen)
+    if not sampled:
+        raise InputError("every coefficient is fixed: nothing is left to fit")
+    noise_priors = {}
+    for name, prior in noise.priors.items():
+        chosen = given.get(name, prior)
+        if not isinstance(chosen, Prior):
+            raise InputError(f"priors[{name!r}] must be a prior, not a number")
+        noise_priors[name] = chosen
+    return sampled, fixed, noise_priors

@@ -1,0 +1,240 @@
+"""Posterior predictions, their intervals, and simulated runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import xarray as xr
+
+from bayescale.errors import InputError
+from bayescale.fits import Fit
+from bayescale.law import Coefficients, Law
+from bayescale.noise import noise_model
+from bayescale.variables import check_values, derive, read_columns, variable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["evaluate", "interval", "law_inputs", "predict", "simulate"]
+
+
+def predict(
+    fit: Fit, *, mean: bool = False, seed: int | None = None, **inputs: Any
+) -> xr.DataArray:
+    """Posterior predictive loss of training runs.
+
+    Parameters
+    ----------
+    fit
+        A fit.
+    mean
+        If true, the loss that the law gives: the centre about which runs scatter (their
+        median on the log scale). Otherwise the loss of one new run, with its noise.
+    seed
+        Makes the noise reproducible.
+    **inputs
+        The law's inputs, or inputs they can be derived from, in plain units. Scalars add no
+        dimension; equally long one-dimensional arrays (or columns of a table) share the
+        dimension ``run``; DataArrays broadcast by dimension name.
+
+    Returns
+    -------
+    xarray.DataArray
+        Loss in nats over chain, draw and the inputs' dimensions.
+
+    Raises
+    ------
+    InputError
+        If an input is missing, unknown or impossible, or if noise is asked of published
+        coefficients, which carry none.
+
+    Examples
+    --------
+    >>> import bayescale as bs
+    >>> from bayescale.models import dense
+    >>> fit = bs.published(dense, "besiroglu2024")
+    >>> bs.predict(fit, mean=True, N=[1e9, 70e9], D=[2e10, 1.4e12]).dims
+    ('chain', 'draw', 'run')
+    """
+    values = law_inputs(fit.law, inputs)
+    loss = evaluate(fit, values)
+    if not mean:
+        noise = fit.about["noise"]
+        if noise is None:
+            raise InputError(
+                "published coefficients carry no noise, so a new run's loss is not known; use "
+                "predict(..., mean=True)"
+            )
+        model = noise_model(noise)
+        axes = tuple(range(loss.ndim))
+        parameters = {
+            name: np.expand_dims(fit.posterior[name].transpose("chain", "draw").values, axes[2:])
+            for name in model.priors
+        }
+        rng = np.random.default_rng(seed)
+        loss = loss * np.exp(model.draw(rng, loss.shape, parameters))
+    loss.name = "loss"
+    loss.attrs = {"units": "nats per token", "long_name": "mean loss" if mean else "new run's loss"}
+    return loss
+
+
+def evaluate(fit: Fit, values: Mapping[str, Any]) -> xr.DataArray:
+    """The law at every posterior draw, for inputs in plain units."""
+    scaled = {name: values[name] / fit.reference[name] for name in fit.law.inputs}
+    draws = fit.posterior
+    fixed = fit.about["fixed"]
+    coefficients = {name: draws[name] if name in draws else fixed[name] for name in fit.law.priors}
+    loss = fit.law(**scaled, **coefficients)
+    return cast(xr.DataArray, loss).transpose("chain", "draw", ...)
+
+
+def law_inputs(law: Law, given: Mapping[str, Any]) -> dict[str, Any]:
+    """A law's inputs from what a user gave: floats and DataArrays, derived and checked."""
+    unknown = [name for name in given if name not in law.inputs and not _vocabulary_knows(name)]
+    if unknown:
+        raise InputError(
+            f"{unknown[0]!r} is not an input; law {law.name!r} takes {', '.join(law.inputs)}"
+        )
+    labelled = {name: _labelled(name, value) for name, value in given.items()}
+    lengths = {n: v.sizes["run"] for n, v in labelled.items() if "run" in getattr(v, "dims", ())}
+    if len(set(lengths.values())) > 1:
+        raise InputError(
+            f"one-dimensional inputs describe the same runs and must be equally long: {lengths}; "
+            "for every combination give DataArrays with dimension names of their own"
+        )
+    values = {}
+    for name in law.inputs:
+        value = labelled[name] if name in labelled else derive(name, labelled)
+        if value is None:
+            raise InputError(
+                f"law {law.name!r} needs {name!r} "
+                f"({variable(name, law.variables).description or 'an input of the law'}); it takes "
+                f"{', '.join(law.inputs)}, and {', '.join(given) or 'nothing'} was given"
+            )
+        check_values(name, np.ravel(np.asarray(value, dtype=float)), extra=law.variables)
+        values[name] = value
+    return values
+
+
+def _vocabulary_knows(name: str) -> bool:
+    from bayescale.variables import VARIABLES
+
+    return name in VARIABLES
+
+
+def _labelled(name: str, value: Any) -> Any:
+    if isinstance(value, xr.DataArray):
+        return value.astype(float)
+    try:
+        array = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"input {name!r}: {value!r} is not a number or an array of numbers"
+        ) from None
+    if array.ndim == 0:
+        return float(array)
+    if array.ndim > 1:
+        raise InputError(
+            f"input {name!r} has {array.ndim} dimensions; give a DataArray, which names them"
+        )
+    index = getattr(value, "index", None)
+    labels = {} if index is None or callable(index) else {"run": np.asarray(index)}
+    return xr.DataArray(array, dims="run", coords=labels)
+
+
+def interval[Labelled: (xr.DataArray, xr.Dataset)](x: Labelled, prob: float = 0.9) -> Labelled:
+    """Equal-tailed credible interval over chain and draw.
+
+    Parameters
+    ----------
+    x
+        Draws: a DataArray, or a Dataset each of whose variables has dimensions chain and draw.
+    prob
+        Posterior probability that the interval holds.
+
+    Returns
+    -------
+    xarray.DataArray or xarray.Dataset
+        As ``x``, with the dimension ``ci_bound`` (``lower``, ``upper``) in place of chain and draw.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr
+    >>> x = xr.DataArray(np.arange(101.0)[None], dims=("chain", "draw"))
+    >>> interval(x, 0.9).values
+    array([ 5., 95.])
+    """
+    if not 0 < prob < 1:
+        raise InputError(f"prob is a probability between 0 and 1, not {prob}")
+    if isinstance(x, xr.Dataset):
+        drawn = [n for n, v in x.data_vars.items() if {"chain", "draw"} <= set(v.dims)]
+        if not drawn:
+            raise InputError("nothing in this Dataset has draws: no variable has chain and draw")
+        return x[drawn].map(interval, prob=prob, keep_attrs=True)
+    if not {"chain", "draw"} <= set(x.dims):
+        raise InputError(f"an interval needs the dimensions chain and draw; these are {x.dims}")
+    tails = [(1 - prob) / 2, (1 + prob) / 2]
+    bounds = x.quantile(tails, dim=("chain", "draw"), keep_attrs=True)
+    bounds = bounds.rename(quantile="ci_bound").assign_coords(ci_bound=["lower", "upper"])
+    return bounds.transpose(..., "ci_bound")
+
+
+def simulate(
+    law: Law,
+    design: pd.DataFrame,
+    coefficients: str | Coefficients | Mapping[str, float],
+    *,
+    noise_scale: float = 0.005,
+    noise_dof: float | None = None,
+    seed: int | None = None,
+) -> pd.DataFrame:
+    """Losses that a law would give on a design, with noise: simulated runs.
+
+    Parameters
+    ----------
+    law
+        The law.
+    design
+        One row a run: the law's inputs, or columns they can be derived from.
+    coefficients
+        Name of a published set, or coefficients in raw units.
+    noise_scale
+        Scale of the noise on the log loss.
+    noise_dof
+        Degrees of freedom of Student-t noise; normal noise if None.
+    seed
+        Makes the losses reproducible.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The design with the column ``loss``; ``attrs["simulated"]`` is True and stays with it.
+
+    Examples
+    --------
+    >>> import bayescale as bs, pandas as pd
+    >>> from bayescale.models import dense
+    >>> design = pd.DataFrame({"N": [1e8, 1e9], "D": [1e10, 1e11]})
+    >>> bs.simulate(dense, design, "besiroglu2024", noise_scale=0.0).loss.round(3).tolist()
+    [3.071, 2.372]
+    """
+    if isinstance(coefficients, str):
+        if coefficients not in law.published:
+            raise InputError(
+                f"law {law.name!r} has no published set {coefficients!r}; it has "
+                f"{list(law.published)}"
+            )
+        coefficients = law.published[coefficients]
+    values = coefficients.values if isinstance(coefficients, Coefficients) else coefficients
+    inputs = read_columns(design, law.inputs, extra=law.variables)
+    rng = np.random.default_rng(seed)
+    z = (
+        rng.standard_normal(len(design))
+        if noise_dof is None
+        else rng.standard_t(noise_dof, len(design))
+    )
+    simulated = design.assign(loss=law(**inputs, **values) * np.exp(noise_scale * z))
+    simulated.attrs = {**design.attrs, "simulated": True}
+    return simulated
