@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bayescale.comparison import compare
     from bayescale.decision import decide
     from bayescale.fits import Fit, coefficients, load_fit, published
+    from bayescale.groups import contrast, group
     from bayescale.inference import FitWarning, diagnose, fit, model, prior
     from bayescale.prediction import interval, predict, simulate
     from bayescale.runs import list_runs, load_runs
@@ -33,6 +34,7 @@ _HOME = {
     "comparison": ("compare",),
     "decision": ("decide",),
     "fits": ("Fit", "coefficients", "load_fit", "published"),
+    "groups": ("contrast", "group"),
     "inference": ("FitWarning", "diagnose", "fit", "model", "prior"),
     "prediction": ("interval", "predict", "simulate"),
     "runs": ("list_runs", "load_runs"),
@@ -54,6 +56,7 @@ __all__ = [
     "amplitude",
     "coefficients",
     "compare",
+    "contrast",
     "cost",
     "decide",
     "diagnose",
@@ -62,6 +65,7 @@ __all__ = [
     "fit",
     "floor",
     "gamma_prior",
+    "group",
     "interval",
     "law",
     "list_runs",

@@ -130,6 +130,12 @@ def allocate(
 def coefficient_draws(fit: Fit) -> dict[str, Any]:
     """Coefficients as columns of length draws, for broadcasting against rows of budgets."""
     draws = fit.posterior
+    by = fit.about.get("by")
+    if by:
+        raise InputError(
+            f"this fit has coefficients for each {by!r}; say for which one: "
+            f"group(fit, {str(draws[by].values[0])!r})"
+        )
     columns = {
         name: draws[name].transpose("chain", "draw").values.reshape(-1, 1)
         for name in fit.law.coefficients
@@ -146,14 +152,17 @@ def extrapolation(fit: Fit, space: Plans, budgets: np.ndarray) -> np.ndarray:
 
 def warn_at_bound(budgets: np.ndarray, share: np.ndarray) -> None:
     """Say so where an optimum lies at a bound, since then the bound was the answer."""
-    for budget, at_bound in zip(budgets, share, strict=True):
-        if at_bound > 0:
-            warnings.warn(
-                f"at a budget of {budget:.3g} FLOP the optimum lies at a bound in {at_bound:.0%} of "
-                "draws: the bound decides, not the runs; widen bounds=, or choose another budget",
-                AllocationWarning,
-                stacklevel=3,
-            )
+    if not (share > 0).any():
+        return
+    most = int(share.argmax())
+    others = int((share > 0).sum()) - 1
+    warnings.warn(
+        f"at a budget of {budgets[most]:.3g} FLOP the optimum lies at a bound in "
+        f"{share[most]:.2%} of draws{f', and in fewer at {others} others' if others else ''}: the "
+        "bound decides, not the runs; widen bounds=, or choose another budget",
+        AllocationWarning,
+        stacklevel=3,
+    )
 
 
 def loss_of(
@@ -181,10 +190,8 @@ def _best(
         x = _minimise(space, reference, draws, budgets, listed, low, high)
         edge = (x - low < 1e-6) | (high - x < 1e-6)
     plan = space.complete(budgets, listed, x)
-    fewest, most = space.bounds[space.balance]
-    left = plan[space.balance]
-    possible = (left >= fewest * (1 - 1e-6)) & (left <= most * (1 + 1e-6))
-    loss = np.where(possible, loss_of(space, reference, plan, draws), np.inf)
+    with np.errstate(invalid="ignore"):  # Plans that are not possible may have no loss.
+        loss = np.where(space.possible(plan), loss_of(space, reference, plan, draws), np.inf)
     return plan, np.broadcast_to(loss, shape), edge
 
 
@@ -199,7 +206,8 @@ def _minimise(
 ) -> np.ndarray:
     """Logarithm of the free input at least loss, for every draw (rows) and budget (columns).
 
-    A coarse grid finds the basin and Newton's method the minimum in it, everywhere at once.
+    A coarse grid finds the basin and Newton's method the minimum in it, everywhere at once; where
+    a step would leave the interval that holds the minimum, the interval is halved instead.
     Derivatives are central differences over a step at which both their errors move the minimum by
     less than 1e-7 of itself.
     """
@@ -215,24 +223,31 @@ def _minimise(
     few = np.unique(np.linspace(0, size - 1, 64).astype(int))
     grid = low + (high - low) * np.linspace(0, 1, _GRID)[:, None]
     on_grid = np.stack([loss(x[None], few) for x in grid])
-    inner = on_grid[1:-1]
-    if (((inner < on_grid[:-2]) & (inner < on_grid[2:])).sum(axis=0) > 1).any():
-        on_grid = np.stack([loss(x[None]) for x in grid])
-        start = on_grid.argmin(axis=0)
+    walls = np.full_like(on_grid[:1], np.inf)
+    inside = np.diff(np.concatenate([walls, on_grid, walls]), axis=0)
+    longest = (high - low) / (_GRID - 1)
+    if (((inside[:-1] < 0) & (inside[1:] > 0)).sum(axis=0) > 1).any():
+        start = np.stack([loss(x[None]) for x in grid]).argmin(axis=0)
+        left, right = low + longest * np.maximum(start - 1, 0), low + longest * (start + 1)
     else:
         start = np.median(on_grid.argmin(axis=0), axis=0).astype(int)[None]
-    longest = (high - low) / (_GRID - 1)
+        left, right = low, high
+    first, last = left, np.minimum(right, high)
+    left, right = (np.broadcast_to(end, shape).copy() for end in (first, last))
     x = np.broadcast_to(low + longest * start, shape).copy()
     for _ in range(_MOST_STEPS):
         at, above, below = loss(x), loss(x + _STEP), loss(x - _STEP)
         slope = (above - below) / (2 * _STEP)
         curvature = (above - 2 * at + below) / _STEP**2
-        downhill = -np.sign(slope) * longest
+        np.copyto(left, x, where=slope < 0)
+        np.copyto(right, x, where=slope > 0)
         with np.errstate(divide="ignore", invalid="ignore"):
             newton = np.clip(-slope / curvature, -longest, longest)
-        moved = np.clip(x + np.where(curvature > 0, newton, downhill), low, high)
-        largest = np.abs(moved - x).max()
+        step = np.where(curvature > 0, newton, -np.sign(slope) * longest)
+        moved = np.clip(x + step, first, last)
+        moved = np.where((moved < left) | (moved > right), (left + right) / 2, moved)
+        largest = np.nanmax(np.abs(moved - x), initial=0.0)
         x = moved
-        if largest < 1e-9:
+        if largest < 1e-8:
             break
     return x

@@ -56,8 +56,14 @@ class Coordinates:
         """Name of each coordinate: that of the coefficient it stands for."""
         return tuple(self.priors)
 
-    def to_coefficients(self, u: Mapping[str, Any], loss_scale: Any) -> tuple[dict[str, Any], Any]:
-        """Coefficients at coordinates ``u``, and the log Jacobian determinant of the map."""
+    def to_coefficients(
+        self, u: Mapping[str, Any], loss_scale: Any, given: Mapping[str, Any] | None = None
+    ) -> tuple[dict[str, Any], Any]:
+        """Coefficients at coordinates ``u``, and the log Jacobian determinant of the map.
+
+        ``given`` holds amplitudes that are not among these coordinates but that their exponents
+        move.
+        """
         c: dict[str, Any] = {}
         log_jacobian: Any = 0.0
         total: Any = loss_scale
@@ -73,7 +79,8 @@ class Coordinates:
             if name in c:
                 continue
             terms = self.moved.get(name, ())
-            size = _sum(c[term] for term in terms) / loss_scale if terms else 1.0
+            known = c | dict(given or {})
+            size = _sum(known[term] for term in terms) / loss_scale if terms else 1.0
             if prior.positive:
                 c[name] = exp(u[name]) / size
                 log_jacobian = log_jacobian + log(c[name])
@@ -87,7 +94,9 @@ class Coordinates:
                 c[name] = u[name]
         return {name: c[name] for name in self.priors}, log_jacobian
 
-    def from_coefficients(self, c: Mapping[str, Any], loss_scale: Any) -> dict[str, Any]:
+    def from_coefficients(
+        self, c: Mapping[str, Any], loss_scale: Any, given: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Coordinates of given coefficients: the inverse of :meth:`to_coefficients`."""
         u: dict[str, Any] = {}
         total: Any = loss_scale
@@ -101,7 +110,8 @@ class Coordinates:
             if name in u:
                 continue
             terms = self.moved.get(name, ())
-            size = _sum(c[term] for term in terms) / loss_scale if terms else 1.0
+            known = {**c, **(given or {})}
+            size = _sum(known[term] for term in terms) / loss_scale if terms else 1.0
             if prior.positive:
                 u[name] = log(c[name] * size)
             elif prior.role == "amplitude":

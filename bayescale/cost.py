@@ -11,7 +11,9 @@ from typing import Any
 
 __all__ = [
     "active_flops",
+    "active_with_inference",
     "dense_flops",
+    "expert_flops",
     "granular_flops",
     "sparse_training_flops",
     "upcycling_flops",
@@ -40,6 +42,32 @@ def dense_flops(N: Any, D: Any) -> Any:
 def active_flops(N_active: Any, D: Any) -> Any:
     """Training FLOPs of a model that uses ``N_active`` parameters a token: ``6 N_active D``."""
     return 6.0 * N_active * D
+
+
+def expert_flops(N: Any, D: Any, S_experts: Any, *, expert_share: float = 1.0) -> Any:
+    r"""FLOPs of a mixture of experts from its total parameters: ``6 N_active D``.
+
+    :math:`N_{active} = N (1 - f S_{experts})` where experts hold a share :math:`f` of all
+    parameters. Routing is left out.
+
+    Parameters
+    ----------
+    N
+        Total parameters.
+    D
+        Training tokens.
+    S_experts
+        Share of the experts that a token leaves unused (Abnar et al. 2025).
+    expert_share
+        :math:`f`. At one, every parameter belongs to an expert; attention and embeddings make it
+        less.
+
+    Examples
+    --------
+    >>> f"{expert_flops(1e10, 2e11, 0.75, expert_share=0.8):.3g}"
+    '4.8e+21'
+    """
+    return 6.0 * N * (1.0 - expert_share * S_experts) * D
 
 
 def sparse_training_flops(N_active: Any, D: Any, S: Any) -> Any:
@@ -114,5 +142,31 @@ def with_inference(N: Any, D: Any, *, inference_tokens: float = 0.0) -> Any:
     """Training and lifetime inference: ``6 N D + 2 N inference_tokens`` (Sardana et al. 2024).
 
     Set the tokens through :func:`functools.partial`, or ``fixed={"inference_tokens": 1e12}``.
+
+    Parameters
+    ----------
+    N
+        Parameters.
+    D
+        Training tokens.
+    inference_tokens
+        Tokens read and written over the model's lifetime.
     """
     return 6.0 * N * D + 2.0 * N * inference_tokens
+
+
+def active_with_inference(N_active: Any, D: Any, *, inference_tokens: float = 0.0) -> Any:
+    """The same of a model that uses ``N_active`` parameters a token.
+
+    ``6 N_active D + 2 N_active inference_tokens`` (Ludziejewski et al. 2025).
+
+    Parameters
+    ----------
+    N_active
+        Parameters used for a token.
+    D
+        Training tokens.
+    inference_tokens
+        Tokens read and written over the model's lifetime.
+    """
+    return 6.0 * N_active * D + 2.0 * N_active * inference_tokens

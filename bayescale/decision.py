@@ -78,7 +78,8 @@ def decide(
 
     loss = np.stack([one["loss"] for one in decided], axis=-1)
     loss = loss.reshape(best.loss.shape)
-    regret = loss - best.loss.values
+    # The search for a draw's optimum ends within rounding of it, and so may this plan.
+    regret = np.maximum(loss - best.loss.values, 0.0)
     inputs, axes = fit.law.inputs, ("chain", "draw", "budget")
     nats = {"units": "nats per token"}
     data: dict[str, Any] = {}
@@ -143,7 +144,7 @@ def _best_of(
 
     def expected(x: Any) -> float:
         plan = space.complete(budget, listed, x)
-        if not space.bounds[space.balance][0] <= plan[space.balance] * (1 + 1e-9):
+        if not space.possible(plan):
             return np.inf
         return float(np.mean(loss_of(space, reference, plan, draws)))
 

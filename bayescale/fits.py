@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import tempfile
 from collections.abc import Mapping
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayescale.errors import InputError
 from bayescale.law import Law
+from bayescale.variables import variable
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -69,10 +71,19 @@ class Fit:
         ----------
         path
             Where to.
+
+        Raises
+        ------
+        InputError
+            If the folder does not exist.
         """
         target = Path(path)
         if not target.parent.is_dir():
-            raise InputError(f"cannot save to {target}: the folder {target.parent} does not exist")
+            raise InputError(
+                f"cannot save to {target}: there is no folder {target.parent}; make it first"
+            )
+        if target.is_dir():
+            raise InputError(f"cannot save to {target}: it is a folder; name a file in it")
         handle, temporary = tempfile.mkstemp(
             dir=target.parent, prefix=f".{target.name}.", suffix=".part"
         )
@@ -118,7 +129,7 @@ def load_fit(path: str | os.PathLike[str], law: Law | None = None) -> Fit:
 
     source = Path(path)
     if not source.is_file():
-        raise InputError(f"there is no file {source}")
+        raise InputError(f"there is no file {source}; fit.save(path) writes one")
     try:
         with xr.open_datatree(source, engine="h5netcdf") as opened:
             tree = opened.load()
@@ -134,6 +145,8 @@ def load_fit(path: str | os.PathLike[str], law: Law | None = None) -> Fit:
             f"{source} has file format {version} (written by bayescale {about.get('version')}); "
             f"this bayescale reads format {FORMAT}: fit the runs again, or use that version"
         )
+    if law is not None and not isinstance(law, Law):
+        raise InputError(f"law= is a law (made by @bayescale.law), not {type(law).__name__}")
     if law is None:
         from bayescale.models import laws
 
@@ -237,7 +250,8 @@ def coefficients(fit: Fit, *, units: str = "reference") -> xr.Dataset:
     draws = fit.posterior
     names = fit.law.coefficients
     fixed = fit.about["fixed"]
-    values = {name: draws[name] if name in draws else fixed[name] for name in names}
+    blank = 0.0 * draws["chain"] * draws["draw"]
+    values = {name: draws[name] if name in draws else blank + fixed[name] for name in names}
     if units == "raw" and any(scale != 1.0 for scale in fit.reference.values()):
         values = _to_raw(fit.law, values, fit.reference)
     dataset = draws[[name for name in names if name in draws]]
@@ -245,25 +259,31 @@ def coefficients(fit: Fit, *, units: str = "reference") -> xr.Dataset:
 
 
 def _to_raw(law: Law, c: dict[str, Any], reference: Mapping[str, float]) -> dict[str, Any]:
-    if law.raw is not None:
-        return c | law.raw(dict(c), dict(reference))
     import numpy as np
 
-    additive = [n for n, p in law.priors.items() if p.role in ("floor", "amplitude")]
+    points = [_points(law, reference, stretch) for stretch in (1.0, 2.0)]
     raw = dict(c)
-    for name in additive:
-        alone = c | {n: 0.0 for n in additive if n != name} | {name: 1.0}
-        ratios = []
-        for stretch in (1.0, 2.0):
-            scaled, plain = _points(law, reference, stretch)
-            with np.errstate(all="ignore"):
-                ratios.append(law(**scaled, **alone) / law(**plain, **alone))
-        if not np.allclose(ratios[0], ratios[1], rtol=1e-6):
-            raise InputError(
-                f"law {law.name!r}: the term of {name!r} is not a plain power of the counts, so its "
-                "raw units are not known; use units='reference', or give the law raw=..."
-            )
-        raw[name] = c[name] * ratios[0]
+    with np.errstate(all="ignore"):
+        if law.raw is not None:
+            raw |= law.raw(dict(c), dict(reference))
+        else:
+            # An amplitude takes up what its term, a power of the counts, is scaled by.
+            additive = [n for n, p in law.priors.items() if p.role in ("floor", "amplitude")]
+            for name in additive:
+                alone = c | {n: 0.0 for n in additive if n != name} | {name: 1.0}
+                scaled, plain = points[0]
+                raw[name] = c[name] * (law(**scaled, **alone) / law(**plain, **alone))
+        agree = [
+            np.allclose(law(**scaled, **c), law(**plain, **raw), rtol=1e-6, atol=0, equal_nan=True)
+            for scaled, plain in points
+        ]
+    if not all(agree):
+        raise InputError(
+            f"law {law.name!r} is no sum of plain powers of its counts, so its coefficients in raw "
+            "units are not known; use units='reference', or give the law its own raw=..."
+            if law.raw is None
+            else f"law {law.name!r}: its raw= gives coefficients that change the loss; correct it"
+        )
     return raw
 
 
@@ -272,9 +292,10 @@ def _points(
 ) -> tuple[dict[str, float], dict[str, float]]:
     """One point in scaled and in raw inputs; unscaled inputs are put inside their range."""
     scaled, plain = {}, {}
-    for i, name in enumerate(law.inputs):
-        at = 0.3 + 0.1 * i if reference[name] == 1.0 else stretch ** (i + 1)
-        if reference[name] == 1.0 and name != "S":
-            at += 1.0
-        scaled[name], plain[name] = at, at * reference[name]
+    for i, name in enumerate(law.inputs, start=1):
+        known = variable(name, law.variables)
+        low = known.low if math.isfinite(known.low) else 1.0
+        inside = low + (min(known.high, low + 1) - low) * i / (len(law.inputs) + 1)
+        scaled[name] = inside if reference[name] == 1.0 else stretch**i
+        plain[name] = scaled[name] * reference[name]
     return scaled, plain

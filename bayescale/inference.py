@@ -6,7 +6,7 @@ import dataclasses
 import json
 import warnings
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,6 +41,9 @@ def model(
     runs: pd.DataFrame,
     *,
     noise: str = "student_t",
+    by: str | None = None,
+    vary: Sequence[str] = (),
+    pool: str = "partial",
     priors: Mapping[str, Prior | float] | None = None,
 ) -> pm.Model:
     """The PyMC model of a law on runs: named coefficients with their priors.
@@ -56,6 +59,8 @@ def model(
         One row a run: the law's inputs and ``loss`` in nats.
     noise
         ``"student_t"`` or ``"normal"``.
+    by, vary, pool
+        Coefficients that vary between groups of runs; as for :func:`fit`.
     priors
         Replaces priors by coefficient; a number fixes one, in reference units.
 
@@ -74,12 +79,18 @@ def model(
     """
     import pymc as pm
 
-    task = problem(law, runs, noise=noise, priors=priors)
+    task = problem(law, runs, noise=noise, priors=priors, by=by, vary=vary, pool=pool)
     data = task.data
-    with pm.Model(coords={"run": _labels(task)}) as built:
+    coords = {"run": _labels(task)}
+    if task.groups:
+        coords[task.groups.by] = np.array(task.groups.levels)
+    with pm.Model(coords=coords) as built:
         scale = pm.Data("loss_scale", data["loss_scale"])
         inputs = {name: pm.Data(name, data[name], dims="run") for name in law.inputs}
         c = {n: p.random_variable(n, scale) for n, p in task.coordinates.priors.items()}
+        if task.groups:
+            varied = task.groups.random_variables(c, scale)
+            c |= {name: value[task.groups.member] for name, value in varied.items()}
         value = law(**inputs, **{n: c[n] for n in task.priors}, **task.fixed)
         task.noise.random_variable(
             "log_loss", c, mu=log(value), observed=data["log_loss"], dims="run"
@@ -93,6 +104,9 @@ def fit(
     *,
     noise: str = "student_t",
     method: str = "nuts",
+    by: str | None = None,
+    vary: Sequence[str] = (),
+    pool: str = "partial",
     priors: Mapping[str, Prior | float] | None = None,
     draws: int = 1000,
     tune: int = 1000,
@@ -113,6 +127,10 @@ def fit(
         How a run's log loss scatters: ``"student_t"`` or ``"normal"``.
     method
         ``"nuts"``.
+    by, vary, pool
+        Column that names each run's group (corpus, architecture, router …) and the coefficients
+        that differ between groups: drawn about a shared centre with a learned spread
+        (``pool="partial"``), or each with the coefficient's prior (``pool="none"``).
     priors
         Replaces priors by coefficient, in reference units; a number fixes a coefficient.
     draws, tune, chains
@@ -149,7 +167,7 @@ def fit(
     for name, value in {"draws": draws, "tune": tune, "chains": chains}.items():
         if int(value) != value or value < 1:
             raise InputError(f"{name} must be a whole number of at least 1, not {value!r}")
-    task = problem(law, runs, noise=noise, priors=priors)
+    task = problem(law, runs, noise=noise, priors=priors, by=by, vary=vary, pool=pool)
     used_seed = int(np.random.SeedSequence(seed).generate_state(1)[0])
     with progress_bar(f"{law.name}, {len(runs)} runs", progress) as report:
         report("finding the mode")
@@ -191,10 +209,10 @@ def _sample(
         done = sum(state.finished_draws for state in states)
         report(f"sampling {chains} chains", done / total)
 
-    ready = dataclasses.replace(
-        compiled.with_data(**{_DATA + name: value for name, value in task.data.items()}),
-        initial_point_func=start,
-    )
+    # A law without floors and amplitudes makes no use of the loss scale: its density lacks it.
+    used = {shared.name for shared in compiled.shared_var_keys}
+    data = {_DATA + name: value for name, value in task.data.items() if _DATA + name in used}
+    ready = dataclasses.replace(compiled.with_data(**data), initial_point_func=start)
     return nutpie.sample(
         ready,
         draws=draws,
@@ -202,7 +220,8 @@ def _sample(
         chains=chains,
         seed=seed,
         adaptation="low_rank",
-        target_accept=0.95,
+        # The spread between groups makes a funnel, which takes shorter steps to enter.
+        target_accept=0.99 if task.groups else 0.95,
         save_warmup=False,
         progress_bar=False,
         progress_callback=callback,
@@ -223,6 +242,8 @@ def _compiled(task: Problem) -> Any:
         task.noise.name,
         tuple(task.coordinates.priors.items()),
         tuple(task.fixed.items()),
+        task.groups and (len(task.groups.levels), task.groups.vary, task.groups.pooled),
+        task.groups and tuple(task.groups.coordinates.priors.items()),
     )
     if key not in _compiled_densities:
         _compiled_densities[key] = _compile(task)
@@ -238,7 +259,7 @@ def _compile(task: Problem) -> Any:
 
     with pm.Model() as built:
         data = {name: pm.Data(_DATA + name, value) for name, value in task.data.items()}
-        u = {name: pm.Flat(name) for name in task.coordinates.names}
+        u = {name: pm.Flat(name) for name in task.names}
         log_prior, rows, _ = log_posterior(task, u, data)
         pm.Potential("log_posterior", log_prior + rows.sum())
     with warnings.catch_warnings():
@@ -263,16 +284,14 @@ def _assemble(
     import xarray as xr
 
     unconstrained = sampled["posterior"].to_dataset()
-    u = {name: unconstrained[name].values[..., None] for name in task.coordinates.names}
+    u = {name: unconstrained[name].values[..., None] for name in task.names}
     _, log_likelihood, c = log_posterior(task, u, task.data)
     axes = ("chain", "draw")
     coords = {"chain": np.arange(chains), "draw": np.arange(draws)}
     labels = {"run": _labels(task)}
     tree = xr.DataTree.from_dict(
         {
-            "posterior": xr.Dataset(
-                {name: (axes, np.asarray(value)[..., 0]) for name, value in c.items()}, coords
-            ),
+            "posterior": _posterior(task, c, coords),
             "log_likelihood": xr.Dataset(
                 {"log_loss": ((*axes, "run"), log_likelihood)}, coords | labels
             ),
@@ -291,6 +310,8 @@ def _assemble(
         "reference": dict(task.reference),
         "loss_scale": task.loss_scale,
         "method": "nuts",
+        "by": task.groups.by if task.groups else None,
+        "vary": task.groups.vary if task.groups else (),
         "seed": seed,
         "draws": draws,
         "tune": tune,
@@ -299,6 +320,24 @@ def _assemble(
     }
     tree.attrs["bayescale"] = json.dumps(stamp(task.law, about))
     return Fit(task.law, tree)
+
+
+def _posterior(task: Problem, c: Mapping[str, Any], coords: dict[str, Any]) -> xr.Dataset:
+    """Draws by name; the coefficients that vary have the groups as a third dimension."""
+    import xarray as xr
+
+    axes: tuple[str, ...] = ("chain", "draw")
+    draws: dict[str, Any] = {}
+    for name in (*task.priors, *task.coordinates.names):
+        if task.groups and name in task.groups.vary:
+            levels = range(len(task.groups.levels))
+            value = np.stack([np.asarray(c[f"{name}_{i}"])[..., 0] for i in levels], axis=-1)
+            draws[name] = ((*axes, task.groups.by), value)
+        elif name not in draws:
+            draws[name] = (axes, np.asarray(c[name])[..., 0])
+    if task.groups:
+        coords = coords | {task.groups.by: np.array(task.groups.levels)}
+    return xr.Dataset(draws, coords)
 
 
 def _run_table(task: Problem, runs: pd.DataFrame, labels: dict[str, Any]) -> xr.Dataset:
@@ -338,12 +377,18 @@ def diagnose(fit: Fit) -> pd.DataFrame:
     if "sample_stats" not in fit.tree:
         raise InputError("published coefficients were not sampled: there is nothing to diagnose")
     draws = fit.posterior
+    by = fit.about.get("by")
+    for name in [str(n) for n, v in draws.data_vars.items() if by in v.dims]:
+        each = {f"{name}[{level.item()}]": draws[name].sel({by: level}, drop=True)
+                for level in draws[by]}  # fmt: skip
+        draws = draws.drop_vars(name).assign(each)
+    measures = {
+        "rhat": rhat(draws),
+        "ess_bulk": ess(draws, method="bulk"),
+        "ess_tail": ess(draws, method="tail"),
+    }
     table = pd.DataFrame(
-        {
-            "rhat": {n: float(v) for n, v in rhat(draws).data_vars.items()},
-            "ess_bulk": {n: float(v) for n, v in ess(draws, method="bulk").data_vars.items()},
-            "ess_tail": {n: float(v) for n, v in ess(draws, method="tail").data_vars.items()},
-        }
+        {what: {str(n): float(v) for n, v in one.items()} for what, one in measures.items()}
     )
     table["ok"] = (
         (table.rhat <= MAX_RHAT) & (table.ess_bulk >= MIN_ESS) & (table.ess_tail >= MIN_ESS)

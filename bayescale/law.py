@@ -8,7 +8,6 @@ posterior draws, simulates, and is differentiated for allocation.
 from __future__ import annotations
 
 import inspect
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -19,6 +18,12 @@ from bayescale.priors import Prior
 from bayescale.variables import Variable
 
 __all__ = ["Coefficients", "Law", "law"]
+
+# Dimensions and variables of a fit, and arguments of the functions that take inputs by name.
+_RESERVED = frozenset(
+    ("budget", "chain", "draw", "fit", "log_loss", "log_posterior", "loss", "loss_scale")
+    + ("mean", "run", "seed")
+)
 
 
 @dataclass(frozen=True)
@@ -84,17 +89,26 @@ class Law:
     def __call__(self, *inputs: Any, **named: Any) -> Any:
         """Loss at the inputs, which may be given by position or by name."""
         values = dict(zip(self.inputs, inputs, strict=False))
-        values.update(named)
         wanted = (*self.inputs, *self.priors)
-        missing = [name for name in wanted if name not in values]
-        unknown = [name for name in values if name not in wanted]
-        if missing or unknown or len(inputs) > len(self.inputs):
-            wrong = f"missing {missing}" if missing else f"unknown {unknown}"
-            raise TypeError(
-                f"{self.name}({', '.join(self.inputs)}; {', '.join(self.priors)}): {wrong}"
-            )
+        wrong = {
+            "given twice": [name for name in named if name in values],
+            "missing": [name for name in wanted if name not in values and name not in named],
+            "unknown": [name for name in named if name not in wanted],
+            "one input too many": inputs[len(self.inputs) :],
+        }
+        for what, names in wrong.items():
+            if names:
+                raise TypeError(f"{self.signature()}: {what}: {', '.join(map(str, names))}")
+        values |= named
         arguments = [values[name] for name in self.inputs]
-        return self.function(*arguments, **{name: values[name] for name in self.priors})
+        try:
+            return self.function(*arguments, **{name: values[name] for name in self.priors})
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"law {self.name!r} fails on {_kinds(values)}: {error}; write its formula with "
+                "operators, and with exp, log, where, maximum and minimum from bayescale, which "
+                "work on numbers, arrays and symbols alike"
+            ) from error
 
     @property
     def coefficients(self) -> tuple[str, ...]:
@@ -114,18 +128,13 @@ class Law:
         return f"<law {self.signature()}>"
 
     def __reduce__(self) -> Any:
-        # The decorated name is bound to the Law, so pickling goes by that name, and workers in other
-        # processes get the law by importing its module.
-        return _law_by_name, (self.function.__module__, self.function.__qualname__)
+        # Like a function, a law is pickled as the name that it is bound to: workers in other processes
+        # import its module, and a law without such a name is refused here rather than there.
+        return self.function.__qualname__
 
 
-def _law_by_name(module: str, qualname: str) -> Law:
-    target: Any = sys.modules.get(module) or __import__(module, fromlist=["_"])
-    for part in qualname.split("."):
-        target = getattr(target, part)
-    if not isinstance(target, Law):
-        raise TypeError(f"{module}.{qualname} is not a law")
-    return target
+def _kinds(values: Mapping[str, Any]) -> str:
+    return ", ".join(sorted({type(value).__name__ for value in values.values()}))
 
 
 @overload
@@ -214,6 +223,12 @@ def _read_signature(function: Callable[..., Any]) -> tuple[tuple[str, ...], dict
     priors: dict[str, Prior] = {}
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind in (parameter.POSITIONAL_ONLY, parameter.POSITIONAL_OR_KEYWORD):
+            if parameter.default is not parameter.empty:
+                raise InputError(
+                    f"law {function.__name__!r}: input {name!r} has a default, which runs would "
+                    "override; if it is a coefficient, put it after a star: def my_law(N, D, *, "
+                    "E=floor(), ...)"
+                )
             inputs.append(name)
         elif parameter.kind is parameter.KEYWORD_ONLY:
             if not isinstance(parameter.default, Prior):
@@ -232,11 +247,12 @@ def _read_signature(function: Callable[..., Any]) -> tuple[tuple[str, ...], dict
             f"law {function.__name__!r} needs inputs before a star and coefficients after it, as in "
             "def my_law(N, D, *, E=floor(), A=amplitude(), alpha=exponent())"
         )
-    reserved = [name for name in priors if name.startswith("noise_")]
+    reserved = [n for n in (*inputs, *priors) if n.startswith("noise_") or n in _RESERVED]
     if reserved:
         raise InputError(
-            f"law {function.__name__!r}: coefficient {reserved[0]!r} starts with 'noise_', which "
-            "names the parameters of the noise; choose another name"
+            f"law {function.__name__!r}: {reserved[0]!r} cannot name an input or a coefficient: "
+            f"names that start with 'noise_' are the noise's, and {', '.join(sorted(_RESERVED))} "
+            "have meanings of their own; choose another name"
         )
     return tuple(inputs), priors
 

@@ -1,8 +1,7 @@
 """Functions for law bodies that work on every kind of number a law is called with.
 
 A law is evaluated on floats, NumPy arrays, labelled ``xarray.DataArray`` draws and symbolic PyTensor
-variables. Operators work on all of them; the functions here do too, and on complex
-numbers, through which exact derivatives are taken.
+variables. Operators work on all of them; the functions here do too.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ def where(condition: Any, x: Any, y: Any) -> Any:
     """
     symbolic = _symbolic(condition, x, y)
     if symbolic is not None:
-        return (symbolic.where if hasattr(symbolic, "where") else symbolic.switch)(condition, x, y)
+        return symbolic.where(condition, x, y)
     if any(type(value).__module__.startswith("xarray") for value in (condition, x, y)):
         import xarray as xr
 
@@ -69,14 +68,16 @@ def where(condition: Any, x: Any, y: Any) -> Any:
 
 
 def maximum(x: Any, y: Any) -> Any:
-    """The larger of two values; complex numbers are ordered by their real part."""
-    return where(_real(x) >= _real(y), x, y)
+    """The larger of two values; not a number where either is not one.
+
+    Examples
+    --------
+    >>> float(maximum(1.0, 2.0))
+    2.0
+    """
+    return (_symbolic(x, y) or np).maximum(x, y)
 
 
 def minimum(x: Any, y: Any) -> Any:
-    """The smaller of two values; complex numbers are ordered by their real part."""
-    return where(_real(x) <= _real(y), x, y)
-
-
-def _real(x: Any) -> Any:
-    return x.real if np.iscomplexobj(x) else x
+    """The smaller of two values; not a number where either is not one."""
+    return (_symbolic(x, y) or np).minimum(x, y)

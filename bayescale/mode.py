@@ -43,7 +43,7 @@ def find_mode(problem: Problem, seed: int = 0) -> Mode:
     seed
         Of the starts.
     """
-    names = problem.coordinates.names
+    names = problem.names
     rng = np.random.default_rng(seed)
     starts = [np.array(_prior_medians(problem))]
     starts += [starts[0] + rng.normal(0, 0.7, len(names)) for _ in range(_STARTS - 1)]
@@ -58,7 +58,10 @@ def _prior_medians(problem: Problem) -> list[float]:
     scale = problem.loss_scale
     c = {n: p.median(scale) for n, p in problem.coordinates.priors.items()}
     u = problem.coordinates.from_coefficients(c, scale)
-    return [float(u[name]) for name in problem.coordinates.names]
+    if problem.groups:
+        own = {n: p.median(scale) for n, p in problem.groups.coordinates.priors.items()}
+        u |= problem.groups.at(c | own, scale)
+    return [float(u[name]) for name in problem.names]
 
 
 def _climb(problem: Problem, u: np.ndarray, iterations: int) -> tuple[np.ndarray, float]:

@@ -76,6 +76,12 @@ class Plans:
         """FLOPs of a plan."""
         return self.cost(**_arguments(self.arguments, {**given, self.balance: balance}))
 
+    def possible(self, plan: Mapping[str, Any]) -> Any:
+        """Whether what is left for the balance lies within its bounds."""
+        fewest, most = self.bounds[self.balance]
+        left = plan[self.balance]
+        return (left >= fewest * (1 - 1e-6)) & (left <= most * (1 + 1e-6))
+
     def range(self, budget: np.ndarray, listed: Mapping[str, float]) -> tuple[Any, Any]:
         """Ends of the logarithm of ``free`` for each budget, where every plan is possible."""
         assert self.free is not None
@@ -120,27 +126,27 @@ def plans(
         raise InputError(
             f"law {law.name!r} has no cost model; pass cost=, a function of {', '.join(law.inputs)}"
         )
-    fixed = {name: float(value) for name, value in (fixed or {}).items()}
-    choose = {name: np.atleast_1d(np.asarray(v, float)) for name, v in (choose or {}).items()}
+    fixed = {name: float(_numbers("fixed", name, value)[0]) for name, value in (fixed or {}).items()}
+    lists = {name: _numbers("choose", name, values) for name, values in (choose or {}).items()}
     arguments = tuple(inspect.signature(cost).parameters)
     known = (*law.inputs, *arguments)
-    for what, names in {"choose": choose, "fixed": fixed, "bounds": bounds or {}}.items():
-        for name in names:
-            if name not in known:
-                raise InputError(
-                    f"{what} names {name!r}, which neither law {law.name!r} nor its cost model "
-                    f"takes; they take {', '.join(dict.fromkeys(known))}"
-                )
-    both = set(choose) & set(fixed)
+    named = [("choose", n) for n in lists] + [("fixed", n) for n in fixed]
+    for what, name in [*named, *(("bounds", n) for n in bounds or {})]:
+        if name not in known:
+            raise InputError(
+                f"{what} names {name!r}, which neither law {law.name!r} nor its cost model "
+                f"takes; they take {', '.join(dict.fromkeys(known))}"
+            )
+    both = set(lists) & set(fixed)
     if both:
         raise InputError(f"{sorted(both)[0]!r} is both in choose and in fixed; give one of them")
-    for name, values in [*choose.items(), *((n, np.array([v])) for n, v in fixed.items())]:
+    for name, values in [*lists.items(), *fixed.items()]:
         check_values(name, values, extra=law.variables)
-    open_inputs = [n for n in law.inputs if n not in fixed and n not in choose]
+    open_inputs = [n for n in law.inputs if n not in fixed and n not in lists]
     counts = [n for n in open_inputs if variable(n, law.variables).scale is not None]
     for name in open_inputs:
         if name not in counts:
-            choose[name] = _levels(fit, name)
+            lists[name] = _levels(fit, name)
     if not counts:
         raise InputError(
             "every count is fixed, so nothing is left for the budget to decide; free one of "
@@ -154,47 +160,86 @@ def plans(
             f"with {balance!r} spending what is left, {' and '.join(map(repr, free))} are free and "
             "one at most may be: give the others in fixed={...} or list them in choose={...}"
         )
-    limits = {}
-    for name in counts:
-        entry = variable(name, law.variables)
-        low, high = (bounds or {}).get(name, (entry.low, entry.high))
-        if not 0 < low < high:
-            raise InputError(f"bounds of {name!r} must be 0 < low < high, not ({low}, {high})")
-        limits[name] = (max(float(low), entry.low), min(float(high), entry.high))
-    extra = sorted(set(bounds or {}) - set(limits))
+    extra = sorted(set(bounds or {}) - set(counts))
     if extra:
-        raise InputError(f"bounds are for free counts; {extra[0]!r} is not one: {counts}")
-    combinations = itertools.product(*choose.values())
+        raise InputError(
+            f"bounds names {extra[0]!r}, which is not a free count ({', '.join(counts)}); leave it out"
+        )
+    limits = {name: _limits(law, name, bounds or {}) for name in counts}
+    combinations = itertools.product(*lists.values())
     space = Plans(
         law=law,
         cost=cost,
         arguments=arguments,
         fixed=fixed,
-        listed=[dict(zip(choose, values, strict=True)) for values in combinations],
+        listed=[dict(zip(lists, map(float, values), strict=True)) for values in combinations],
         balance=balance,
         free=free[0] if free else None,
         bounds=limits,
     )
-    _check_affine(space)
+    for listed in space.listed:
+        _check_cost(space, listed)
     return space
 
 
-def _check_affine(space: Plans) -> None:
-    given = {**space.fixed, **space.listed[0]}
-    if space.free is not None:
-        given[space.free] = math.sqrt(math.prod(space.bounds[space.free]))
+def _numbers(what: str, name: str, values: Any) -> np.ndarray:
     try:
-        none, some, twice = (float(space.spend(given, tokens)) for tokens in (0.0, 1e15, 2e15))
-    except TypeError as error:
+        found = np.atleast_1d(np.asarray(values, dtype=float))
+    except (TypeError, ValueError):
+        found = np.array([])
+    if found.ndim != 1 or not found.size or (what == "fixed" and found.size > 1):
+        wanted = "a number" if what == "fixed" else "a list of numbers"
+        raise InputError(f"{what}[{name!r}] is {wanted}, not {values!r}")
+    return found
+
+
+def _limits(
+    law: Law, name: str, bounds: Mapping[str, tuple[float, float]]
+) -> tuple[float, float]:
+    """Bounds of a count, no wider than the vocabulary's."""
+    entry = variable(name, law.variables)
+    try:
+        low, high = (float(end) for end in bounds.get(name, (entry.low, entry.high)))
+    except (TypeError, ValueError):
+        raise InputError(f"bounds[{name!r}] are two numbers, not {bounds[name]!r}") from None
+    limits = max(low, entry.low), min(high, entry.high)
+    if not 0 < limits[0] < limits[1] < math.inf:
+        if name in bounds:
+            check_values(name, np.array([low, high]), extra=law.variables)
         raise InputError(
-            f"the cost model {getattr(space.cost, '__name__', space.cost)!r} takes "
-            f"{', '.join(space.arguments)}, which do not follow from the law's inputs "
-            f"{', '.join(space.law.inputs)}: {error}; name the others in fixed={{...}}"
-        ) from None
-    if not (some > none and math.isclose(twice - some, some - none, rel_tol=1e-6)):
+            f"bounds of {name!r} must be finite with 0 < low < high, not ({low:g}, {high:g}); give "
+            f"bounds={{{name!r}: (low, high)}}"
+        )
+    return limits
+
+
+def _check_cost(space: Plans, listed: Mapping[str, float]) -> None:
+    """Refuse what ``complete`` and ``range`` cannot solve: see there what they rely on."""
+    given: dict[str, Any] = {**space.fixed, **listed}
+    if space.free is not None:
+        given[space.free] = np.geomspace(*space.bounds[space.free], 5)[:, None]
+    at = np.array([0.0, 1e9, 1e12, 1e15])
+    called = getattr(space.cost, "__name__", "given")
+    try:
+        with np.errstate(all="ignore"):
+            flops = space.spend(given, at) + np.zeros((5, 4))
+    except (TypeError, ValueError, ZeroDivisionError) as error:
         raise InputError(
-            f"the cost model must grow in proportion to {space.balance!r}, which spends what the "
-            f"budget has left; at 0, 1e15 and 2e15 it gives {none:.3g}, {some:.3g}, {twice:.3g}"
+            f"the cost model {called!r}, of {', '.join(space.arguments)}, fails: {error}; what "
+            f"does not follow from the law's inputs {', '.join(space.law.inputs)} is named in "
+            "fixed={...}, and its formula must work on arrays and on no tokens at all"
+        ) from error
+    slope = np.diff(flops) / np.diff(at)
+    if not ((slope > 0).all() and np.allclose(slope, slope[:, -1:], rtol=1e-6, atol=0)):
+        listing = ", ".join(f"{value:.3g}" for value in flops[2])
+        raise InputError(
+            f"the cost model {called!r} must grow in proportion to {space.balance!r}, which spends "
+            f"what the budget has left; at 0, 1e9, 1e12 and 1e15 it gives {listing}"
+        )
+    if (np.diff(flops, axis=0) < 0).any():
+        raise InputError(
+            f"the cost model {called!r} falls as {space.free!r} grows, so the budget sets no upper "
+            f"end to it; fix it in fixed={{...}} or list its values in choose={{...}}"
         )
 
 
@@ -259,13 +304,16 @@ def _smallest(fit: Fit, plans: Plans) -> tuple[float, str]:
 
 
 def training_cost(fit: Fit, plans: Plans) -> np.ndarray | None:
-    """FLOPs of each fitted run under the plans' cost model; None for published coefficients."""
+    """FLOPs of each fitted run under the plans' cost model; None where that is not known."""
     if fit.runs is None:
         return None
     columns = {str(n): fit.runs[n].values for n in fit.runs.data_vars}
     settings = {n: v for n, v in plans.fixed.items() if n not in plans.law.inputs}
     given = _arguments(plans.arguments, {**columns, **settings})
-    return np.asarray(plans.cost(**given), dtype=float)
+    try:
+        return np.asarray(plans.cost(**given), dtype=float)
+    except TypeError:  # The runs lack an argument that the plans have, such as a listed setting.
+        return None
 
 
 def _arguments(names: tuple[str, ...], values: Mapping[str, Any]) -> dict[str, Any]:

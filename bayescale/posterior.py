@@ -6,7 +6,7 @@ divided by their geometric mean over the runs, their *reference*.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ import numpy as np
 
 from bayescale.coordinates import Coordinates, find_coordinates
 from bayescale.errors import InputError
+from bayescale.groups import Groups, find_groups
 from bayescale.law import Law
 from bayescale.maths import log
 from bayescale.noise import Noise, noise_model
@@ -46,6 +47,8 @@ class Problem:
         What each input is divided by: its geometric mean for counts, one for the rest.
     labels
         The runs' labels.
+    groups
+        Coefficients that vary between groups of runs, if any do.
     """
 
     law: Law
@@ -57,6 +60,12 @@ class Problem:
     loss: np.ndarray
     reference: Mapping[str, float]
     labels: tuple[Any, ...]
+    groups: Groups | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Name of every coordinate."""
+        return self.coordinates.names + (self.groups.names if self.groups else ())
 
     @property
     def loss_scale(self) -> float:
@@ -67,11 +76,17 @@ class Problem:
     def data(self) -> dict[str, Any]:
         """What the density needs of the runs, by name: scaled inputs, log loss, loss scale."""
         scaled = {name: x / self.reference[name] for name, x in self.inputs.items()}
-        return {**scaled, "log_loss": np.log(self.loss), "loss_scale": np.float64(self.loss_scale)}
+        members = self.groups.members if self.groups else {}
+        return {
+            **scaled,
+            **members,
+            "log_loss": np.log(self.loss),
+            "loss_scale": np.float64(self.loss_scale),
+        }
 
     def log_density(self, u: np.ndarray) -> np.ndarray:
         """Log posterior density, up to a constant, of each row of coordinates ``u`` (k, d)."""
-        columns = {name: u[:, [i]] for i, name in enumerate(self.coordinates.names)}
+        columns = {name: u[:, [i]] for i, name in enumerate(self.names)}
         with np.errstate(all="ignore"):
             prior, rows, _ = log_posterior(self, columns, self.data)
             value = np.broadcast_to(prior, (len(u), 1))[:, 0] + rows.sum(axis=-1)
@@ -100,8 +115,13 @@ def log_posterior(
     c, log_prior = problem.coordinates.to_coefficients(u, data["loss_scale"])
     for name, prior in problem.coordinates.priors.items():
         log_prior = log_prior + prior.log_density(c[name], data["loss_scale"])
+    by_run: dict[str, Any] = {}
+    if problem.groups:
+        varied, by_run, log_group = problem.groups.coefficients(u, c, data)
+        c, log_prior = c | varied, log_prior + log_group
     inputs = {name: data[name] for name in problem.law.inputs}
-    coefficients = {name: c[name] for name in problem.priors} | dict(problem.fixed)
+    coefficients = {n: by_run[n] if n in by_run else c[n] for n in problem.priors}
+    coefficients |= problem.fixed
     residual = data["log_loss"] - log(problem.law(**inputs, **coefficients))
     return log_prior, problem.noise.log_density(residual, c), c
 
@@ -129,6 +149,9 @@ def problem(
     *,
     noise: str = "student_t",
     priors: Mapping[str, Prior | float] | None = None,
+    by: str | None = None,
+    vary: Sequence[str] = (),
+    pool: str = "partial",
 ) -> Problem:
     """Check the runs and set up the posterior.
 
@@ -144,6 +167,9 @@ def problem(
     priors
         Replaces priors by coefficient or noise parameter; a number fixes the coefficient at
         that value, in reference units.
+    by, vary, pool
+        Column of groups, the coefficients that vary between them, and ``"partial"`` pooling
+        or ``"none"``.
 
     Raises
     ------
@@ -165,16 +191,22 @@ def problem(
             "priors={'name': value}, or choose a law with fewer"
         )
     inputs = {name: columns[name] for name in law.inputs}
+    coordinates, groups = find_coordinates(law, sampled, fixed, noise_priors), None
+    if by is not None:
+        groups, coordinates = find_groups(coordinates, runs, by, vary, pool)
+    elif vary:
+        raise InputError(f"vary={tuple(vary)} needs by=, the column that names the groups")
     return Problem(
         law=law,
         noise=model,
-        coordinates=find_coordinates(law, sampled, fixed, noise_priors),
+        coordinates=coordinates,
         priors=sampled,
         fixed=fixed,
         inputs=inputs,
         loss=columns["loss"],
         reference=references(law, inputs),
         labels=tuple(runs.index),
+        groups=groups,
     )
 
 

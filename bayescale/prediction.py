@@ -12,7 +12,7 @@ from bayescale.errors import InputError
 from bayescale.fits import Fit
 from bayescale.law import Coefficients, Law
 from bayescale.noise import noise_model
-from bayescale.variables import check_values, derive, read_columns, variable
+from bayescale.variables import VARIABLES, check_values, derive, read_columns, variable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,8 @@ def predict(
     **inputs
         The law's inputs, or inputs they can be derived from, in plain units. Scalars add no
         dimension; equally long one-dimensional arrays (or columns of a table) share the
-        dimension ``run``; DataArrays broadcast by dimension name.
+        dimension ``run``; DataArrays broadcast by dimension name. If coefficients vary over
+        groups, the group column may be given too; without it, the result has every group.
 
     Returns
     -------
@@ -58,6 +59,8 @@ def predict(
     >>> bs.predict(fit, mean=True, N=[1e9, 70e9], D=[2e10, 1.4e12]).dims
     ('chain', 'draw', 'run')
     """
+    by = fit.about.get("by")
+    fit = _of_groups(fit, by, inputs.pop(by)) if by in inputs else fit
     values = law_inputs(fit.law, inputs)
     loss = evaluate(fit, values)
     if not mean:
@@ -80,10 +83,31 @@ def predict(
     return loss
 
 
+def _of_groups(fit: Fit, by: str, levels: Any) -> Fit:
+    """The fit with the coefficients of given groups: of one, or of one for each run."""
+    wanted = np.asarray(levels).astype(str)
+    known = fit.posterior[by].values.astype(str)
+    unknown = sorted(set(np.atleast_1d(wanted)) - set(known))
+    if unknown:
+        raise InputError(f"there is no group {unknown[0]!r} in {by!r}; there are {list(known)}")
+    pick = xr.DataArray(wanted, dims="run") if wanted.ndim else str(wanted)
+    chosen = fit.posterior.sel({by: pick}).drop_vars(by)
+    tree = xr.DataTree.from_dict({"posterior": chosen})
+    tree.attrs = fit.tree.attrs
+    return Fit(fit.law, tree)
+
+
 def evaluate(fit: Fit, values: Mapping[str, Any]) -> xr.DataArray:
     """The law at every posterior draw, for inputs in plain units."""
     scaled = {name: values[name] / fit.reference[name] for name in fit.law.inputs}
     draws = fit.posterior
+    try:
+        xr.align(draws, *(x for x in scaled.values() if isinstance(x, xr.DataArray)), join="exact")
+    except ValueError as error:
+        raise InputError(
+            f"the inputs' labels do not match one another or the fit's draws: {error}; give values "
+            "in one order with equal labels, or plain arrays: series.to_numpy()"
+        ) from None
     fixed = fit.about["fixed"]
     coefficients = {name: draws[name] if name in draws else fixed[name] for name in fit.law.priors}
     loss = fit.law(**scaled, **coefficients)
@@ -92,12 +116,14 @@ def evaluate(fit: Fit, values: Mapping[str, Any]) -> xr.DataArray:
 
 def law_inputs(law: Law, given: Mapping[str, Any]) -> dict[str, Any]:
     """A law's inputs from what a user gave: floats and DataArrays, derived and checked."""
-    unknown = [name for name in given if name not in law.inputs and not _vocabulary_knows(name)]
+    unknown = [name for name in given if name not in law.inputs and name not in VARIABLES]
     if unknown:
         raise InputError(
             f"{unknown[0]!r} is not an input; law {law.name!r} takes {', '.join(law.inputs)}"
         )
     labelled = {name: _labelled(name, value) for name, value in given.items()}
+    for name, value in labelled.items():
+        check_values(name, value, extra=law.variables)
     lengths = {n: v.sizes["run"] for n, v in labelled.items() if "run" in getattr(v, "dims", ())}
     if len(set(lengths.values())) > 1:
         raise InputError(
@@ -113,15 +139,21 @@ def law_inputs(law: Law, given: Mapping[str, Any]) -> dict[str, Any]:
                 f"({variable(name, law.variables).description or 'an input of the law'}); it takes "
                 f"{', '.join(law.inputs)}, and {', '.join(given) or 'nothing'} was given"
             )
-        check_values(name, np.ravel(np.asarray(value, dtype=float)), extra=law.variables)
+        check_values(name, value, extra=law.variables)
         values[name] = value
+    idle = [name for name in given if name not in law.inputs and not _needed(law, name, labelled)]
+    if idle:
+        raise InputError(
+            f"{idle[0]!r} has no part in law {law.name!r}, which takes {', '.join(law.inputs)}; "
+            "leave it out"
+        )
     return values
 
 
-def _vocabulary_knows(name: str) -> bool:
-    from bayescale.variables import VARIABLES
-
-    return name in VARIABLES
+def _needed(law: Law, name: str, given: Mapping[str, Any]) -> bool:
+    """Whether one of the law's inputs can be derived only with this one."""
+    rest = {other: value for other, value in given.items() if other != name}
+    return any(n not in given and derive(n, rest) is None for n in law.inputs)
 
 
 def _labelled(name: str, value: Any) -> Any:
@@ -131,7 +163,7 @@ def _labelled(name: str, value: Any) -> Any:
         array = np.asarray(value, dtype=float)
     except (TypeError, ValueError):
         raise InputError(
-            f"input {name!r}: {value!r} is not a number or an array of numbers"
+            f"input {name!r}: {value!r} is not a number or an array of numbers, such as 7e9"
         ) from None
     if array.ndim == 0:
         return float(array)

@@ -15,14 +15,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
+from bayescale.errors import InputError
 from bayescale.maths import log
 
 __all__ = ["Prior", "amplitude", "exponent", "floor", "gamma_prior", "lognormal", "normal"]
 
+Distribution = Literal["lognormal", "normal", "gamma"]
 Role = Literal["floor", "amplitude", "exponent", "plain"]
 
 
@@ -42,19 +44,31 @@ class Prior:
         ``"floor"``, ``"amplitude"``, ``"exponent"`` or ``"plain"``.
     share
         Whether the scale is a share of the reference loss rather than nats.
+
+    Raises
+    ------
+    InputError
+        If there is no such distribution or role, or a parameter is impossible.
     """
 
-    distribution: Literal["lognormal", "normal", "gamma"]
+    distribution: Distribution
     a: float
     b: float
     role: Role = "plain"
     share: bool = False
 
     def __post_init__(self) -> None:
-        if not (math.isfinite(self.a) and math.isfinite(self.b) and self.b > 0):
-            raise ValueError(f"a prior's parameters are finite and its spread positive, not {self}")
-        if self.distribution != "normal" and self.a <= 0:
-            raise ValueError(f"a {self.distribution} prior's first parameter is positive: {self}")
+        for what, value, known in (
+            ("distribution", self.distribution, get_args(Distribution)),
+            ("role", self.role, get_args(Role)),
+        ):
+            if value not in known:
+                raise InputError(f"a prior's {what} is one of {', '.join(known)}, not {value!r}")
+        if not (math.isfinite(self.a) and math.isfinite(self.b)):
+            raise InputError(f"prior {self}: its parameters must be finite numbers")
+        if self.b <= 0 or (self.positive and self.a <= 0):
+            what = "its spread" if self.distribution == "normal" else "both its parameters"
+            raise InputError(f"prior {self}: {what} must be above zero")
 
     @property
     def positive(self) -> bool:
@@ -62,8 +76,18 @@ class Prior:
         return self.distribution != "normal"
 
     def median(self, loss_scale: float = 1.0) -> float:
-        """Median (for a gamma prior its mean), in nats where it is a share of the loss."""
-        centre = self.a / self.b if self.distribution == "gamma" else self.a
+        """Median, in nats where the scale is a share of the reference loss.
+
+        Examples
+        --------
+        >>> round(gamma_prior(2.0, 0.1).median(), 2)
+        16.78
+        """
+        centre = self.a
+        if self.distribution == "gamma":
+            from scipy.special import gammaincinv
+
+            centre = float(gammaincinv(self.a, 0.5)) / self.b
         return centre * (loss_scale if self.share else 1.0)
 
     def log_density(self, x: Any, loss_scale: Any = 1.0) -> Any:
@@ -90,16 +114,16 @@ class Prior:
             draws = rng.gamma(self.a, 1 / self.b, size)
         return np.asarray(draws * (loss_scale if self.share else 1.0))
 
-    def random_variable(self, name: str, loss_scale: Any = 1.0) -> Any:
+    def random_variable(self, name: str, loss_scale: Any = 1.0, **kwargs: Any) -> Any:
         """The prior as a PyMC random variable in the model on the context stack."""
         import pymc as pm
 
         scale = loss_scale if self.share else 1.0
         if self.distribution == "lognormal":
-            return pm.LogNormal(name, mu=math.log(self.a) + log(scale), sigma=self.b)
+            return pm.LogNormal(name, mu=math.log(self.a) + log(scale), sigma=self.b, **kwargs)
         if self.distribution == "normal":
-            return pm.Normal(name, mu=self.a * scale, sigma=self.b * scale)
-        return pm.Gamma(name, alpha=self.a, beta=self.b / scale)
+            return pm.Normal(name, mu=self.a * scale, sigma=self.b * scale, **kwargs)
+        return pm.Gamma(name, alpha=self.a, beta=self.b / scale, **kwargs)
 
     def __str__(self) -> str:
         what = {"lognormal": "LogNormal(median", "normal": "Normal(mean", "gamma": "Gamma(shape"}

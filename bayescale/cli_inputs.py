@@ -1,0 +1,362 @@
+"""What the command line is given: numbers, laws, cost models, tables of runs and saved fits."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import importlib.util
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bayescale.errors import InputError
+from bayescale.law import Law
+from bayescale.quantities import parse_number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bayescale.fits import Fit
+
+__all__ = [
+    "assignments",
+    "bounds",
+    "check_fit_path",
+    "find_cost",
+    "find_law",
+    "number",
+    "open_fit",
+    "read_runs",
+    "whole",
+]
+
+
+# --- numbers --------------------------------------------------------------------------------------
+
+
+def number(name: str, text: str) -> float:
+    """The number given for an option or an input."""
+    try:
+        return parse_number(text)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from None
+
+
+def whole(name: str, text: str) -> int:
+    """The whole number given for an option."""
+    value = number(name, text)
+    if value != int(value) or value < 0:
+        raise InputError(f"{name}: {text!r} is not a whole number of at least 0")
+    return int(value)
+
+
+def assignments(what: str, given: Sequence[str]) -> dict[str, list[float]]:
+    """Numbers by name from ``NAME=VALUE`` or ``NAME=VALUE,VALUE``.
+
+    Examples
+    --------
+    >>> assignments("--choose", ["G=1,2", "S=0.5"])
+    {'G': [1.0, 2.0], 'S': [0.5]}
+    """
+    return {
+        name: [number(f"{what} {name}", part) for part in text.split(",")]
+        for name, text in _pairs(what, given, "NAME=VALUE").items()
+    }
+
+
+def bounds(given: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Lowest and highest values by name from ``NAME=LOW:HIGH``, either of which may be left out.
+
+    Examples
+    --------
+    >>> bounds(["N=1B:70B", "D=:2T"])
+    {'N': (1000000000.0, 70000000000.0), 'D': (5e-324, 2000000000000.0)}
+    """
+    found = {}
+    for name, text in _pairs("--bounds", given, "NAME=LOW:HIGH").items():
+        low, colon, high = text.partition(":")
+        if not colon or not (low or high):
+            raise InputError(f"--bounds {name}: {text!r} is not LOW:HIGH, such as 1B:70B or :70B")
+        found[name] = (
+            number(f"--bounds {name}", low) if low else 5e-324,
+            number(f"--bounds {name}", high) if high else float("inf"),
+        )
+    return found
+
+
+def _pairs(what: str, given: Sequence[str], form: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in given:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (name.isidentifier() and equals and value):
+            raise InputError(f"{what}: {text!r} is not {form}")
+        if name in found:
+            raise InputError(f"{what}: {name!r} is given twice")
+        found[name] = value
+    return found
+
+
+# --- laws and cost models -------------------------------------------------------------------------
+
+
+def find_law(where: str) -> Law:
+    """A law by its name in the package, or ``FILE.py:NAME`` or ``MODULE:NAME``.
+
+    Raises
+    ------
+    InputError
+        If there is none, or the file or module cannot be run.
+    """
+    from bayescale.models import laws
+
+    if ":" not in where and not where.endswith(".py"):
+        return _built_in("law", where, laws(), "path/to/file.py:NAME for one of your own")
+    module, name = _module_of(where)
+    if name:
+        found = getattr(module, name, None)
+        if not isinstance(found, Law):
+            raise InputError(
+                f"{where}: {name!r} is {'missing' if found is None else 'not a law'}; {_laws_in(module)}"
+            )
+        return found
+    held = {key: value for key, value in vars(module).items() if _is_own_law(module, value)}
+    if len(held) != 1:
+        raise InputError(f"{where} does not say which law; {_laws_in(module)}")
+    return next(iter(held.values()))
+
+
+def find_cost(where: str) -> Callable[..., Any]:
+    """A cost model by its name in ``bayescale.cost``, or ``FILE.py:NAME`` or ``MODULE:NAME``."""
+    from bayescale import cost
+
+    if ":" not in where:
+        known = {name: getattr(cost, name) for name in cost.__all__}
+        return _built_in("cost model", where, known, "path/to/file.py:NAME for one of your own")
+    module, name = _module_of(where)
+    found = getattr(module, name, None)
+    if not callable(found):
+        raise InputError(f"{where}: there is no function {name!r}")
+    return found
+
+
+def _built_in[Kind](what: str, name: str, known: Mapping[str, Kind], else_: str) -> Kind:
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, n=1)
+    meant = f"did you mean {near[0]!r}? " if near else ""
+    raise InputError(
+        f"there is no {what} {name!r}; {meant}there are {', '.join(known)}; or give {else_}"
+    )
+
+
+def _is_own_law(module: Any, value: Any) -> bool:
+    return isinstance(value, Law) and value.function.__module__ == module.__name__
+
+
+def _laws_in(module: Any) -> str:
+    held = [name for name, value in vars(module).items() if isinstance(value, Law)]
+    return f"it has the laws {', '.join(held)}" if held else "it has no laws: decorate one with @law"
+
+
+def _module_of(where: str) -> tuple[Any, str]:
+    source, colon, name = where.rpartition(":")
+    if not colon or name.endswith(".py"):
+        source, name = where, ""
+    if not source.endswith(".py"):
+        # Console scripts do not look for modules where they are run.
+        with _importing(source, Path.cwd()):
+            return importlib.import_module(source), name
+    path = Path(source)
+    if not path.is_file():
+        raise InputError(f"there is no file {source}")
+    # A name of its own, so that a file called json.py or dense.py hides no module.
+    called = f"bayescale_user_{path.stem}"
+    spec = importlib.util.spec_from_file_location(called, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[called] = module
+    with _importing(source, path.parent):
+        spec.loader.exec_module(module)
+    return module, name
+
+
+@contextmanager
+def _importing(source: str, folder: Path) -> Iterator[None]:
+    """Report what goes wrong in somebody's code as what it is, and look beside it for modules."""
+    sys.path.insert(0, str(folder.resolve()))
+    try:
+        yield
+    except InputError as error:
+        raise InputError(f"{source}: {error}") from error
+    except (Exception, SystemExit) as error:
+        at = error.__traceback__
+        while at is not None and at.tb_next is not None:
+            at = at.tb_next
+        line = f" at line {at.tb_lineno} of {at.tb_frame.f_code.co_filename}" if at else ""
+        if isinstance(error, ModuleNotFoundError) and error.name == source.split(".")[0]:
+            line = ""
+        raise InputError(
+            f"{source} cannot be imported: {type(error).__name__}{line}: {error}"
+        ) from error
+    finally:
+        sys.path.remove(str(folder.resolve()))
+
+
+# --- tables of runs -------------------------------------------------------------------------------
+
+
+def read_runs(source: str, where: str | None = None) -> pd.DataFrame:
+    """A table of runs: a CSV, Parquet or JSON-lines file, or a table of the package by name.
+
+    Parameters
+    ----------
+    source
+        Path or name; ``-`` reads CSV from standard input.
+    where
+        A pandas query that says which rows to keep.
+
+    Raises
+    ------
+    InputError
+        If there is no such table, it cannot be read, or the query is wrong or keeps no rows.
+    """
+    path = Path(source)
+    if source != "-" and not path.suffix and not path.exists() and path.name == source:
+        from bayescale.runs import list_runs, load_runs
+
+        known = list(list_runs().index)
+        if source not in known:
+            near = difflib.get_close_matches(source, known, n=1)
+            meant = f"; did you mean {near[0]!r}?" if near else ""
+            raise InputError(
+                f"there is neither a file nor a table {source!r}{meant} (tables: {', '.join(known)})"
+            )
+        runs = load_runs(source)
+    else:
+        runs = _read_file(path)
+        runs.attrs["name"] = "standard input" if source == "-" else path.name
+    return runs if where is None else _where(runs, where)
+
+
+def _read_file(path: Path) -> pd.DataFrame:
+    import pandas as pd
+
+    kinds: dict[str, Callable[..., Any]] = {
+        ".csv": pd.read_csv,
+        ".tsv": lambda file: pd.read_csv(file, sep="\t"),
+        ".parquet": pd.read_parquet,
+        ".jsonl": lambda file: pd.read_json(file, lines=True),
+        ".ndjson": lambda file: pd.read_json(file, lines=True),
+    }
+    if str(path) == "-":
+        return _parsed("standard input", pd.read_csv, sys.stdin)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, not a table of runs")
+    if not path.exists():
+        raise InputError(f"there is no file {path}")
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in (".gz", ".zst")]
+    kind = suffixes[-1] if suffixes else ""
+    if kind not in kinds:
+        raise InputError(
+            f"{path}: a table of runs is a file of kind {', '.join(kinds)}, not {kind or 'unknown'!r}"
+        )
+    return _parsed(str(path), kinds[kind], path)
+
+
+def _parsed(name: str, read: Callable[..., Any], source: Any) -> pd.DataFrame:
+    try:
+        runs = read(source)
+    except ImportError as error:
+        raise InputError(f"{name}: reading this kind of file needs another package: {error}") from None
+    except PermissionError:
+        raise InputError(f"{name} may not be read (permission denied)") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{name} is not UTF-8 text ({error.reason} at byte {error.start})") from None
+    except Exception as error:
+        raise InputError(f"{name} cannot be read as a table: {error}") from None
+    found: pd.DataFrame = runs
+    return found
+
+
+def _where(runs: pd.DataFrame, where: str) -> pd.DataFrame:
+    try:
+        kept = runs.query(where)
+        if len(kept.columns) != len(runs.columns):
+            raise ValueError("it does not say yes or no for every row")
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise InputError(
+            f"--where {where!r}: {reason}; it is a pandas query, such as \"N > 1e9 and size != '7B'\", "
+            f"over the columns {', '.join(map(str, runs.columns))}"
+        ) from None
+    if not len(kept):
+        raise InputError(f"--where {where!r} keeps none of the {len(runs)} rows")
+    kept.attrs = dict(runs.attrs)
+    return kept
+
+
+# --- saved fits -----------------------------------------------------------------------------------
+
+
+def open_fit(path: Path, laws: Sequence[Law] = ()) -> Fit:
+    """Read a saved fit, with whichever of some laws it is a fit of.
+
+    Raises
+    ------
+    InputError
+        If it is not a fit, or its law is neither one of the package's nor given.
+    """
+    from bayescale.fits import load_fit
+    from bayescale.models import laws as built_in
+
+    about = _about(path)
+    chosen = None
+    if about is not None:
+        named = [law for law in laws if law.name == about.get("law")]
+        # With one law given there is no doubt which was meant; load_fit says why it is not right.
+        chosen = named[0] if named else (laws[0] if len(laws) == 1 else None)
+        if chosen is None and about.get("law") not in built_in():
+            raise InputError(
+                f"{path} holds a fit of {about.get('signature')}, which is not one of the package's "
+                f"laws; give it with --law path/to/file.py:{about.get('law')}"
+            )
+    return load_fit(path, chosen)
+
+
+def check_fit_path(path: Path, *, force: bool = False) -> None:
+    """Make sure that a fit can be saved, before any work is done for it.
+
+    An earlier fit is replaced; any other file only with ``force``.
+
+    Raises
+    ------
+    InputError
+        If it cannot be, with the reason.
+    """
+    if path.is_dir():
+        raise InputError(f"cannot save to {path}: it is a folder; name a file in it")
+    if not path.parent.is_dir():
+        raise InputError(f"cannot save to {path}: the folder {path.parent} does not exist")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"cannot save to {path}: the folder {path.parent} may not be written to")
+    if path.exists() and not force and _about(path) is None:
+        raise InputError(
+            f"{path} exists and is not a bayescale fit; give another name, or --force to replace it"
+        )
+
+
+def _about(path: Path) -> dict[str, Any] | None:
+    """What a file says of the fit it holds; None if it holds none."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            about = json.loads(file.attrs["bayescale"])
+    except (OSError, KeyError, ValueError, TypeError):
+        return None
+    return about if isinstance(about, dict) else None

@@ -1,0 +1,361 @@
+"""The main job on real runs: fit, check, predict what was held out, allocate, compare.
+
+Five studies, each of a law and the runs it is for. Where no run losses are public the losses are
+simulated from published coefficients on a stated design, and every table and figure says so.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayescale.quantities import format_number
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bayescale.fits import Fit
+    from bayescale.law import Law
+
+__all__ = ["run"]
+
+_SEED = 1
+
+
+@dataclass(frozen=True)
+class Study:
+    """One study of the demonstration.
+
+    Attributes
+    ----------
+    title, about
+        A heading and what the runs are.
+    runs, held_out
+        Runs to fit and runs to predict.
+    laws
+        Law by name; the first is the one predicted and allocated with.
+    published
+        Name of the published set to show beside the first law's coefficients, if any.
+    budgets
+        Training FLOPs to allocate.
+    options
+        Keyword arguments of ``allocate``.
+    caution
+        What a reader must know before believing the allocation.
+    priors
+        Replaced priors, by the name of the law's entry in ``laws``.
+    """
+
+    title: str
+    about: str
+    runs: pd.DataFrame
+    held_out: pd.DataFrame
+    laws: Mapping[str, Law]
+    budgets: Sequence[float]
+    published: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    caution: str = ""
+    priors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def slug(self) -> str:
+        """The title as part of a file name."""
+        return self.title.split(":")[0].lower().replace(" ", "-")
+
+    @property
+    def simulated(self) -> bool:
+        """Whether the losses are simulated."""
+        return bool(self.runs.attrs.get("simulated"))
+
+
+def run(folder: Path) -> None:
+    """Run every study, print the results and leave figures and a summary in a folder.
+
+    Parameters
+    ----------
+    folder
+        Made if it is not there; files of an earlier demonstration are replaced.
+    """
+    from rich.console import Console
+
+    console = Console()
+    folder.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    summary: dict[str, Any] = {}
+    for study in (*_measured(), *_simulated()):
+        console.rule(f"[bold]{study.title}")
+        console.print(study.about)
+        summary[study.slug] = _run_study(study, folder, console)
+    text = json.dumps(summary, indent=2, allow_nan=False)
+    part = folder / ".summary.json.part"
+    part.write_text(text + "\n", encoding="utf-8")
+    part.replace(folder / "summary.json")
+    console.rule()
+    console.print(
+        f"{len(summary)} studies in {time.monotonic() - started:.0f} s. "
+        f"Figures and summary.json are in {folder}/",
+        soft_wrap=True,
+    )
+
+
+def _measured() -> list[Study]:
+    from bayescale.models import dense, experts, sparse
+    from bayescale.runs import load_runs
+
+    ladder = load_runs("olmo_ladder")
+    pruned = load_runs("frantar2023_t5")
+    routed = load_runs("clark2022").query(
+        "top_k == 1 and routing_frequency == 0.5 and seed == 42 and experts < 100"
+    )
+    largest = routed.N_active == routed.N_active.max()
+    return [
+        Study(
+            "Dense: the OLMo ladder",
+            "30 dense runs of 190M to 3B parameters (Bhagia et al. 2024). The 7B and 13B models were "
+            "held out.",
+            runs=ladder[~ladder.target],
+            held_out=ladder[ladder.target].set_index("run"),
+            laws={"dense": dense},
+            budgets=[1e22, 1e23, 1e24],
+        ),
+        Study(
+            "Sparse: pruned T5 models on C4",
+            "48 runs at four sparsities (Frantar et al. 2023). The 2.3B model at 75 % sparsity was "
+            "held out. The dense law sees total parameters only.",
+            runs=pruned[~pruned.target],
+            held_out=pruned[pruned.target],
+            laws={"sparse": sparse, "dense": dense},
+            published="hossain2025_pruning",
+            budgets=[1e20, 1e21],
+            options={"choose": {"S": [0.0, 0.5, 0.75, 0.875]}},
+        ),
+        Study(
+            "Experts: routed language models",
+            "Dense and routed models of 1 to 64 experts, all trained on 130B tokens (Clark et al. "
+            "2022). The largest size was held out.",
+            runs=routed[~largest],
+            held_out=routed[largest],
+            laws={"experts": experts, "dense": dense},
+            budgets=[1e21, 1e22],
+            options={"choose": {"experts": [1, 8, 64]}},
+            caution="Every run has the same number of tokens, so how to split a budget between "
+            "size and tokens rests on the priors, and the wide intervals say so. Experts are free "
+            "under this cost model: memory and communication are not in it.",
+        ),
+    ]
+
+
+def _simulated() -> list[Study]:
+    import pandas as pd
+
+    from bayescale.models import dense, granularity, upcycling
+    from bayescale.prediction import simulate
+    from bayescale.runs import load_runs
+
+    design = load_runs("krajewski2024_design")
+    fine = simulate(granularity, design, "krajewski2024", noise_scale=0.005, seed=_SEED)
+    fine_largest = fine.N == fine.N.max()
+    grid = itertools.product((1e8, 2e8, 5e8, 1e9), (1e10, 3e10, 1e11, 3e11), (3e9, 1e10, 3e10, 1e11))
+    copied = simulate(
+        upcycling,
+        pd.DataFrame(grid, columns=["N", "D_dense", "D_upcycled"]),
+        "liew2025",
+        noise_scale=0.003,
+        seed=_SEED,
+    )
+    copied_largest = copied.N == copied.N.max()
+    return [
+        Study(
+            "Granularity: fine-grained experts (SIMULATED losses)",
+            "Losses SIMULATED from the published coefficients on the configurations that Krajewski "
+            "et al. 2024 trained (their losses are not public), with 0.5 % noise. The largest size "
+            "was held out.",
+            runs=fine[~fine_largest],
+            held_out=fine[fine_largest],
+            laws={"granularity": granularity, "dense": dense},
+            published="krajewski2024",
+            budgets=[1.93e20, 6.46e21, 4.16e23],
+            options={"choose": {"G": [1, 2, 4, 8, 16, 32, 64]}},
+        ),
+        Study(
+            "Upcycling: dense checkpoints into experts (SIMULATED losses)",
+            "Losses SIMULATED from the published coefficients of Liew et al. 2025 on a grid of four "
+            "sizes, four dense and four upcycled token counts, with 0.3 % noise. The largest size "
+            "was held out. The separable law has no interaction term.",
+            runs=copied[~copied_largest],
+            held_out=copied[copied_largest],
+            laws={"upcycling": upcycling, "separable": upcycling},
+            published="liew2025",
+            budgets=[1e21, 1e22],
+            options={"fixed": {"N": 1e9}},
+            priors={"separable": {"alpha_3": 0.0}},
+        ),
+    ]
+
+
+def _run_study(study: Study, folder: Path, console: Any) -> dict[str, Any]:
+    from bayescale.allocation import allocate
+    from bayescale.comparison import compare
+    from bayescale.decision import decide
+    from bayescale.inference import diagnose, fit
+
+    fits = {}
+    for name, law in study.laws.items():
+        fits[name] = fit(law, study.runs, seed=_SEED, priors=study.priors.get(name))
+        table = diagnose(fits[name])
+        state = "pass" if table.attrs["ok"] else "FAIL"
+        console.print(
+            f"  {name}: {len(study.runs)} runs; diagnostics {state} (R-hat at most "
+            f"{table.rhat.max():.3f}, effective draws at least "
+            f"{min(table.ess_bulk.min(), table.ess_tail.min()):.0f}, "
+            f"{table.attrs['divergences']} divergences)"
+        )
+    first, *others = fits
+    main = fits[first]
+    options = dict(study.options)
+    best = allocate(main, study.budgets, **options)
+    plan = decide(main, study.budgets, **options)
+    parts = {
+        f"Coefficients of the {first} law, raw units": _coefficients(main, study.published),
+        "Held out: predicted and observed loss": _held_out(main, study.held_out),
+        "Optimal allocation: 90 % credible intervals": _allocation(main, best, plan),
+    }
+    if others:
+        parts["Comparison of laws, leave one run out"] = compare(fits).reset_index()
+    for title, table in parts.items():
+        _print(console, f"{title}{' (simulated)' if study.simulated else ''}", table)
+    if study.caution:
+        console.print(f"  [yellow]Mind:[/] {study.caution}")
+    if float(best.extrapolation.max()) > 10:
+        console.print(
+            f"  [yellow]Mind:[/] the largest budget is {float(best.extrapolation.max()):.0f} times "
+            "that of the largest run; the intervals hold if the law does."
+        )
+    _draw(study, main, folder)
+    return {
+        "title": study.title,
+        "simulated": study.simulated,
+        "diagnostics_ok": {name: bool(diagnose(one).attrs["ok"]) for name, one in fits.items()},
+        **{title: _plain(table) for title, table in parts.items()},
+    }
+
+
+def _coefficients(fit: Fit, published: str | None) -> pd.DataFrame:
+    import pandas as pd
+
+    from bayescale.fits import coefficients
+    from bayescale.prediction import interval
+
+    draws = coefficients(fit, units="raw")
+    bounds = interval(draws, 0.9)
+    rows = {}
+    for name in fit.law.coefficients:
+        rows[name] = {
+            "mean": float(draws[name].mean()),
+            "5 %": float(bounds[name][0]),
+            "95 %": float(bounds[name][1]),
+        }
+        if published:
+            rows[name][published] = float(fit.law.published[published].values[name])
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("coefficient").reset_index()
+
+
+def _held_out(fit: Fit, held_out: pd.DataFrame) -> pd.DataFrame:
+    import pandas as pd
+
+    from bayescale.prediction import interval, predict
+    from bayescale.variables import read_columns
+
+    inputs = read_columns(held_out, fit.law.inputs, extra=fit.law.variables)
+    draws = predict(fit, seed=_SEED, **inputs)
+    bounds = interval(draws, 0.9)
+    return pd.DataFrame(
+        {
+            **inputs,
+            "observed": held_out.loss.to_numpy(),
+            "median": draws.median(("chain", "draw")).values,
+            "5 %": bounds.values[:, 0],
+            "95 %": bounds.values[:, 1],
+            "inside": (held_out.loss.to_numpy() >= bounds.values[:, 0])
+            & (held_out.loss.to_numpy() <= bounds.values[:, 1]),
+        }
+    )
+
+
+def _allocation(fit: Fit, best: Any, plan: Any) -> pd.DataFrame:
+    import pandas as pd
+
+    from bayescale.prediction import interval
+
+    bounds = interval(best, 0.9)
+    rows = []
+    for i, budget in enumerate(best.budget.values):
+        row: dict[str, Any] = {"budget": budget}
+        for name in fit.law.inputs:
+            low, high = bounds[name].values[i]
+            row[f"{name} 5 %"], row[f"{name} 95 %"] = low, high
+            row[f"{name} plan"] = float(plan[name].values[i])
+        row["loss 5 %"], row["loss 95 %"] = bounds.loss.values[i]
+        row["regret"] = float(plan.expected_regret.values[i])
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def _print(console: Any, title: str, table: pd.DataFrame, most: int = 8) -> None:
+    from rich.table import Table
+
+    shown = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=True)
+    for column in table.columns:
+        shown.add_column(str(column), justify="right")
+    for row in itertools.islice(table.itertuples(index=False), most):
+        shown.add_row(*[_cell(str(name), x) for name, x in zip(table.columns, row, strict=True)])
+    console.print(shown)
+    if len(table) > most:
+        inside = f", {table.inside.sum()} of {len(table)} inside" if "inside" in table else ""
+        console.print(f"  … {len(table) - most} more rows in summary.json{inside}")
+
+
+def _cell(column: str, value: Any) -> str:
+    if isinstance(value, (bool, np.bool_)):
+        return "yes" if value else "NO"
+    if isinstance(value, str):
+        return value
+    if not math.isfinite(value):
+        return "-"
+    if column.split()[0] in ("N", "N_active", "D", "D_dense", "D_upcycled", "budget"):
+        return format_number(float(value))
+    return f"{value:.4g}"
+
+
+def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows for JSON: numbers that are not finite become null."""
+    rows = json.loads(table.to_json(orient="records", double_precision=15))
+    return list(rows)
+
+
+def _draw(study: Study, fit: Fit, folder: Path) -> None:
+    from bayescale import plotting
+
+    note = " (simulated losses)" if study.simulated else ""
+    options = dict(study.options)
+    span = np.geomspace(min(study.budgets) / 10, max(study.budgets) * 10, 25)
+    figures = {
+        "fit": lambda ax: plotting.plot_fit(fit, ax=ax),
+        "isoflop": lambda ax: plotting.plot_isoflop(fit, study.budgets, ax=ax, **options),
+        "allocation": lambda ax: plotting.plot_allocation(fit, span, ax=ax, **options),
+    }
+    from matplotlib.figure import Figure
+
+    for name, draw in figures.items():
+        figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+        draw(figure.add_subplot())
+        figure.suptitle(f"{study.title.split(' (')[0]}{note}", fontsize=10)
+        figure.savefig(folder / f"{study.slug}-{name}.png", dpi=150)

@@ -1,0 +1,389 @@
+"""What the plots share: style, panels, axes with units, bands and intervals.
+
+matplotlib is loaded by the functions that need it, and its settings are changed only inside
+:func:`style`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayescale.errors import InputError
+from bayescale.fits import Fit
+from bayescale.prediction import interval
+from bayescale.quantities import format_number
+from bayescale.variables import variable
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from matplotlib.axes import Axes
+
+__all__ = [
+    "INK",
+    "LINES",
+    "MARKERS",
+    "as_fits",
+    "axis_label",
+    "check_prob",
+    "draw_band",
+    "draw_interval",
+    "fit_colour",
+    "is_log",
+    "key",
+    "label_outer",
+    "level_colours",
+    "level_label",
+    "make_panels",
+    "middle",
+    "returned",
+    "scale_axis",
+    "simulated",
+    "style",
+]
+
+_STYLE = {
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.labelsize": 9,
+    "axes.linewidth": 0.7,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "axes.titlesize": 9,
+    "font.size": 9,
+    "grid.color": "0.92",
+    "grid.linewidth": 0.6,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "legend.title_fontsize": 8,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 4,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+}
+
+#: What is drawn once: observed losses, lines of reference, notes.
+INK = "0.15"
+#: Told apart in grey and by the colour-blind: the luminance falls from one to the next.
+_FIT_COLOURS = ("#1f4e79", "#d9772b", "#4f9d8b", "#a05195", "#8c8c8c", "#c9a227")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), "-")
+
+_TITLES = {
+    "N": "model size $N$",
+    "N_active": r"active size $N_\mathrm{active}$",
+    "D": "training data $D$",
+    "S": "sparsity $S$",
+    "G": "granularity $G$",
+    "experts": "number of experts",
+    "expansion": "expansion rate",
+    "D_dense": r"dense training $D_\mathrm{dense}$",
+    "D_upcycled": r"upcycled training $D_\mathrm{upcycled}$",
+    "D_unique": r"different data $D_\mathrm{unique}$",
+    "flops": "training compute",
+    "budget": "training budget",
+    "loss": "loss",
+}
+_UNITS = {"budget": "FLOP"}
+
+
+def style() -> Any:
+    """The plots' style, for a ``with`` block; matplotlib's settings are restored after it."""
+    import matplotlib
+
+    return matplotlib.rc_context(_STYLE)
+
+
+def as_fits(fits: Fit | Mapping[str, Fit]) -> dict[str, Fit]:
+    """Fits by name; one fit goes by its law's name, or by that of its published set."""
+    if isinstance(fits, Fit):
+        return {str(fits.about.get("published", fits.law.name)): fits}
+    if not (isinstance(fits, Mapping) and fits and all(isinstance(f, Fit) for f in fits.values())):
+        raise InputError(
+            f"a plot takes a Fit, or a mapping from names to Fits such as {{'dense': fit}}, not "
+            f"{type(fits).__name__}"
+        )
+    if len(fits) > len(_FIT_COLOURS):
+        raise InputError(f"{len(fits)} fits are too many to tell apart; give {len(_FIT_COLOURS)}")
+    return {str(name): fit for name, fit in fits.items()}
+
+
+def check_prob(probs: Iterable[float]) -> list[float]:
+    """Probabilities of credible intervals, the widest first."""
+    checked = sorted((float(p) for p in probs), reverse=True)
+    if not checked or not all(0 < p < 1 for p in checked):
+        raise InputError(f"probabilities of intervals lie between 0 and 1; these are {checked}")
+    return checked
+
+
+def simulated(fit: Fit) -> bool:
+    """Whether the fitted losses are simulated, which every picture of them must say."""
+    return bool(fit.about.get("simulated", False))
+
+
+# --- panels ---------------------------------------------------------------------------------------
+
+
+def make_panels(
+    ax: Any,
+    count: int,
+    *,
+    columns: int,
+    size: tuple[float, float],
+    sharex: bool = False,
+    sharey: bool = False,
+) -> list[Axes]:
+    """The Axes to draw on: new ones, those given, or the place of one given Axes divided.
+
+    Parameters
+    ----------
+    ax
+        None; one Axes, whose place is divided if there are more panels; or an array of Axes.
+    count, columns
+        Number of panels, and of columns of a grid of them.
+    size
+        Width and height of a new figure in inches.
+    sharex, sharey
+        Whether panels share an axis.
+    """
+    from matplotlib.axes import Axes
+
+    rows = -(-count // columns)
+    if ax is None:
+        import matplotlib.pyplot as plt
+
+        figure = plt.figure(figsize=size, layout="constrained")
+        grid: Any = figure.add_gridspec(rows, columns)
+    elif isinstance(ax, Axes):
+        place = ax.get_subplotspec()
+        if count == 1:
+            return [ax]
+        if place is None:
+            raise InputError(
+                f"this plot has {count} panels, and the place of an Axes made by add_axes cannot be "
+                f"divided; give ax= {count} Axes, or one made by subplots"
+            )
+        figure, grid = ax.figure, place.subgridspec(rows, columns)
+        ax.set_axis_off()
+    else:
+        given = [one for one in np.ravel(np.asarray(ax, dtype=object)) if one is not None]
+        if len(given) != count or not all(isinstance(one, Axes) for one in given):
+            raise InputError(f"this plot has {count} panels; give ax= one Axes, or {count} of them")
+        return given
+    panels: list[Axes] = []
+    for i in range(count):
+        first = panels[0] if panels else None
+        shared = {"sharex": first if sharex else None, "sharey": first if sharey else None}
+        panels.append(figure.add_subplot(grid[i // columns, i % columns], **shared))
+    return panels
+
+
+def label_outer(panels: Sequence[Axes]) -> None:
+    """Leave out labels that the panel below or to the left repeats.
+
+    Unlike the method of Axes it knows that the place below may be empty.
+    """
+    for panel in panels:
+        for other in panels:
+            here, there = panel.get_subplotspec(), other.get_subplotspec()
+            if here is None or there is None or here.get_gridspec() is not there.get_gridspec():
+                continue
+            below = there.rowspan.start - here.rowspan.start
+            right = there.colspan.start - here.colspan.start
+            if panel.get_shared_x_axes().joined(panel, other) and below > 0 and right == 0:
+                panel.set_xlabel("")
+                panel.tick_params(labelbottom=False)
+            if panel.get_shared_y_axes().joined(panel, other) and below == 0 and right < 0:
+                panel.set_ylabel("")
+                panel.tick_params(labelleft=False)
+
+
+def returned(panels: list[Axes]) -> Any:
+    """One Axes as it is, several as an array."""
+    return panels[0] if len(panels) == 1 else np.array(panels, dtype=object)
+
+
+def key(panels: Sequence[Axes], columns: int, **options: Any) -> None:
+    """A legend of several panels, in the empty place of their grid or at its right."""
+    if len(panels) == 1:
+        panels[0].legend(**options)
+        return
+    spare = len(panels) % columns != 0
+    holder = panels[-1] if spare else panels[columns - 1]
+    legend = holder.legend(loc="upper left", bbox_to_anchor=(1.04, 1.02), **options)
+    if spare:
+        legend.set_in_layout(False)
+
+
+# --- axes -----------------------------------------------------------------------------------------
+
+
+def axis_label(name: str, extra: Iterable[Any] = (), *, simulated: bool = False) -> str:
+    """Name and unit of an input, of ``loss`` or of ``budget``."""
+    unit = _UNITS.get(name) or variable(name, extra).unit
+    title = _TITLES.get(name, name) + (", simulated" if simulated else "")
+    return f"{title} ({unit})" if unit else title
+
+
+def level_label(name: str, value: float, extra: Iterable[Any] = ()) -> str:
+    """A value of an input with its unit, such as ``190M parameters`` or ``S = 0.5``."""
+    if name == "budget":
+        return flop(value)
+    known = variable(name, extra)
+    if known.name == "experts":
+        return f"{value:.4g} expert{'' if value == 1 else 's'}"
+    if known.unit:
+        return f"{format_number(value)} {known.unit}"
+    return f"{name} = {value:.3g}"
+
+
+def flop(value: float) -> str:
+    """A number of FLOPs for a legend."""
+    exponent = int(np.floor(np.log10(value) + 1e-9))
+    factor = f"{value / 10**exponent:.3g}"
+    times = "" if factor == "1" else rf"{factor} \times "
+    return rf"${times}10^{{{exponent}}}$ FLOP"
+
+
+def is_log(name: str, values: Any, extra: Iterable[Any] = ()) -> bool:
+    """Whether an axis of these values is logarithmic."""
+    low, high = float(np.min(values)), float(np.max(values))
+    if low <= 0:
+        return False
+    return variable(name, extra).scale is not None or name == "budget" or high / low >= 4
+
+
+def scale_axis(
+    ax: Axes, which: str, name: str, values: Any, *, log: bool, extra: Iterable[Any] = ()
+) -> None:
+    """Scale, ticks and label of the ``x`` or ``y`` axis for values of an input."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+    axis = getattr(ax, f"{which}axis")
+    getattr(ax, f"set_{which}label")(axis_label(name, extra))
+    if not log:
+        return
+    getattr(ax, f"set_{which}scale")("log")
+    values = np.asarray(values, dtype=float)
+    low, high = values.min(), values.max()
+    levels = np.unique(np.round(np.log2(values), 6))
+    if variable(name, extra).scale is None and name != "budget" and (levels % 1 == 0).all():
+        axis.set_major_locator(LogLocator(base=2, subs=(1.0,), numticks=9))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_minor_locator(NullLocator())
+        return
+    for subs in ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), tuple(np.arange(1.0, 10.0))):
+        decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+        ticks = np.outer(10.0**decades, subs)
+        if ((ticks >= low * 0.99) & (ticks <= high * 1.01)).sum() >= 3:
+            break
+    axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=6))
+    axis.set_minor_locator(LogLocator(base=10, subs=np.arange(2, 10), numticks=99))
+    axis.set_minor_formatter(NullFormatter())
+    axis.set_major_formatter(FuncFormatter(_power if _is_compute(name) else _compact))
+
+
+def _is_compute(name: str) -> bool:
+    return name in ("budget", "flops")
+
+
+def _compact(value: float, _: Any) -> str:
+    return format_number(value)
+
+
+def _power(value: float, _: Any) -> str:
+    return flop(value).removesuffix(" FLOP") if value > 0 else ""
+
+
+# --- colours, bands and intervals -----------------------------------------------------------------
+
+
+def level_colours(count: int) -> list[Any]:
+    """Colours of ordered levels, from dark to light, so that their order shows in grey as well."""
+    from matplotlib import colormaps
+
+    ends = (0.0, 0.85) if count > 1 else (0.2, 0.2)
+    return [colormaps["viridis"](x) for x in np.linspace(*ends, count)]
+
+
+def fit_colour(index: int) -> str:
+    """Colour of the fit at an index."""
+    return _FIT_COLOURS[index % len(_FIT_COLOURS)]
+
+
+def middle(draws: xr.DataArray) -> np.ndarray:
+    """Posterior median over chain and draw."""
+    return draws.median(("chain", "draw")).values
+
+
+def draw_band(
+    ax: Axes,
+    x: np.ndarray,
+    draws: xr.DataArray,
+    probs: Sequence[float],
+    *,
+    steps: bool = False,
+    **line: Any,
+) -> Any:
+    """Posterior median as a line in its credible bands; returns the line."""
+    step: Any = {"step": "mid"} if steps else {}
+    drawstyle = {"drawstyle": "steps-mid"} if steps else {}
+    (median,) = ax.plot(x, middle(draws), **drawstyle, **line)
+    for i, prob in enumerate(check_prob(probs)):
+        bounds = interval(draws, prob)
+        ax.fill_between(
+            x,
+            bounds.sel(ci_bound="lower").values,
+            bounds.sel(ci_bound="upper").values,
+            color=median.get_color(),
+            alpha=0.2 + 0.12 * i,
+            linewidth=0,
+            **step,
+        )
+    return median
+
+
+def draw_interval(
+    ax: Axes,
+    draws: xr.DataArray,
+    at: float,
+    probs: Sequence[float],
+    *,
+    across: bool = True,
+    transform: Any = None,
+    **look: Any,
+) -> None:
+    """Credible intervals of one quantity as bars, the narrower the thicker, the median as a point.
+
+    ``across`` draws them along the x axis, at the height ``at``.
+    """
+    colour = look.pop("color", INK)
+    marker = look.pop("marker", "o")
+    placed = {} if transform is None else {"transform": transform}
+    order: Callable[[Any, Any], tuple[Any, Any]] = (
+        (lambda value, place: (value, place)) if across else (lambda value, place: (place, value))
+    )
+    for i, prob in enumerate(check_prob(probs)):
+        ends = interval(draws, prob).values
+        ax.plot(
+            *order(ends, [at, at]),
+            color=colour,
+            linewidth=1.2 + 2.0 * i,
+            solid_capstyle="butt",
+            **placed,
+            **look,
+        )
+    point = [float(middle(draws))]
+    ax.plot(
+        *order(point, [at]),
+        marker=marker,
+        markersize=4.5,
+        color=colour,
+        markeredgecolor="white",
+        markeredgewidth=0.6,
+        linestyle="none",
+        **placed,
+        **look,
+    )
