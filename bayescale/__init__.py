@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from bayescale.fits import Fit, coefficients, load_fit, published
     from bayescale.groups import contrast, group
     from bayescale.inference import FitWarning, diagnose, fit, model, prior
+    from bayescale.law_check import check_law
     from bayescale.prediction import interval, predict, simulate
     from bayescale.runs import list_runs, load_runs
+    from bayescale.upcycling import upcycling_probability, upcycling_threshold
 
 _HOME = {
     "allocation": ("AllocationWarning", "allocate"),
@@ -36,8 +38,10 @@ _HOME = {
     "fits": ("Fit", "coefficients", "load_fit", "published"),
     "groups": ("contrast", "group"),
     "inference": ("FitWarning", "diagnose", "fit", "model", "prior"),
+    "law_check": ("check_law",),
     "prediction": ("interval", "predict", "simulate"),
     "runs": ("list_runs", "load_runs"),
+    "upcycling": ("upcycling_probability", "upcycling_threshold"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 _MODULES = ("cost", "models", "plotting")
@@ -54,6 +58,7 @@ __all__ = [
     "Variable",
     "allocate",
     "amplitude",
+    "check_law",
     "coefficients",
     "compare",
     "contrast",
@@ -84,6 +89,8 @@ __all__ = [
     "prior",
     "published",
     "simulate",
+    "upcycling_probability",
+    "upcycling_threshold",
     "where",
 ]
 

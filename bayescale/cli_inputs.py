@@ -31,6 +31,7 @@ __all__ = [
     "number",
     "open_fit",
     "read_runs",
+    "single",
     "whole",
 ]
 
@@ -66,6 +67,15 @@ def assignments(what: str, given: Sequence[str]) -> dict[str, list[float]]:
         name: [number(f"{what} {name}", part) for part in text.split(",")]
         for name, text in _pairs(what, given, "NAME=VALUE").items()
     }
+
+
+def single(what: str, given: Sequence[str]) -> dict[str, float]:
+    """Numbers by name from ``NAME=VALUE``, one each."""
+    found = assignments(what, given)
+    for name, values in found.items():
+        if len(values) > 1:
+            raise InputError(f"{what} {name} takes one value, not {len(values)}")
+    return {name: values[0] for name, values in found.items()}
 
 
 def bounds(given: Sequence[str]) -> dict[str, tuple[float, float]]:
@@ -119,9 +129,8 @@ def find_law(where: str) -> Law:
     if name:
         found = getattr(module, name, None)
         if not isinstance(found, Law):
-            raise InputError(
-                f"{where}: {name!r} is {'missing' if found is None else 'not a law'}; {_laws_in(module)}"
-            )
+            wrong = "missing" if found is None else "not a law"
+            raise InputError(f"{where}: {name!r} is {wrong}; {_laws_in(module)}")
         return found
     held = {key: value for key, value in vars(module).items() if _is_own_law(module, value)}
     if len(held) != 1:
@@ -159,7 +168,9 @@ def _is_own_law(module: Any, value: Any) -> bool:
 
 def _laws_in(module: Any) -> str:
     held = [name for name, value in vars(module).items() if isinstance(value, Law)]
-    return f"it has the laws {', '.join(held)}" if held else "it has no laws: decorate one with @law"
+    return (
+        f"it has the laws {', '.join(held)}" if held else "it has no laws: decorate one with @law"
+    )
 
 
 def _module_of(where: str) -> tuple[Any, str]:
@@ -234,7 +245,8 @@ def read_runs(source: str, where: str | None = None) -> pd.DataFrame:
             near = difflib.get_close_matches(source, known, n=1)
             meant = f"; did you mean {near[0]!r}?" if near else ""
             raise InputError(
-                f"there is neither a file nor a table {source!r}{meant} (tables: {', '.join(known)})"
+                f"there is neither a file nor a table {source!r}{meant} "
+                f"(tables: {', '.join(known)})"
             )
         runs = load_runs(source)
     else:
@@ -262,9 +274,7 @@ def _read_file(path: Path) -> pd.DataFrame:
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in (".gz", ".zst")]
     kind = suffixes[-1] if suffixes else ""
     if kind not in kinds:
-        raise InputError(
-            f"{path}: a table of runs is a file of kind {', '.join(kinds)}, not {kind or 'unknown'!r}"
-        )
+        raise InputError(f"{path}: a table of runs is a file whose name ends in {', '.join(kinds)}")
     return _parsed(str(path), kinds[kind], path)
 
 
@@ -272,11 +282,15 @@ def _parsed(name: str, read: Callable[..., Any], source: Any) -> pd.DataFrame:
     try:
         runs = read(source)
     except ImportError as error:
-        raise InputError(f"{name}: reading this kind of file needs another package: {error}") from None
+        raise InputError(
+            f"{name}: reading this kind of file needs another package: {error}"
+        ) from None
     except PermissionError:
         raise InputError(f"{name} may not be read (permission denied)") from None
     except UnicodeDecodeError as error:
-        raise InputError(f"{name} is not UTF-8 text ({error.reason} at byte {error.start})") from None
+        raise InputError(
+            f"{name} is not UTF-8 text ({error.reason} at byte {error.start})"
+        ) from None
     except Exception as error:
         raise InputError(f"{name} cannot be read as a table: {error}") from None
     found: pd.DataFrame = runs
@@ -291,7 +305,7 @@ def _where(runs: pd.DataFrame, where: str) -> pd.DataFrame:
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
-            f"--where {where!r}: {reason}; it is a pandas query, such as \"N > 1e9 and size != '7B'\", "
+            f"--where {where!r}: {reason}; it is a pandas query, such as 'N > 1e9 and D < 1e12', "
             f"over the columns {', '.join(map(str, runs.columns))}"
         ) from None
     if not len(kept):
@@ -322,8 +336,8 @@ def open_fit(path: Path, laws: Sequence[Law] = ()) -> Fit:
         chosen = named[0] if named else (laws[0] if len(laws) == 1 else None)
         if chosen is None and about.get("law") not in built_in():
             raise InputError(
-                f"{path} holds a fit of {about.get('signature')}, which is not one of the package's "
-                f"laws; give it with --law path/to/file.py:{about.get('law')}"
+                f"{path} holds a fit of {about.get('signature')}, which is not one of the "
+                f"package's laws; give it with --law path/to/file.py:{about.get('law')}"
             )
     return load_fit(path, chosen)
 
@@ -352,10 +366,10 @@ def check_fit_path(path: Path, *, force: bool = False) -> None:
 
 def _about(path: Path) -> dict[str, Any] | None:
     """What a file says of the fit it holds; None if it holds none."""
-    import h5py
+    import h5netcdf
 
     try:
-        with h5py.File(path, "r") as file:
+        with h5netcdf.File(path, "r") as file:
             about = json.loads(file.attrs["bayescale"])
     except (OSError, KeyError, ValueError, TypeError):
         return None

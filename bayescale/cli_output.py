@@ -69,7 +69,9 @@ def message(kind: str, text: str, style: str) -> None:
     from rich.text import Text
 
     sys.stdout.flush()
-    line = Text.assemble((f"{kind}:", f"bold {style}"), " ", (" ".join(text.split()), style))
+    line = Text(kind, style=f"bold {style}")
+    if text:
+        line.append(":").append(f" {' '.join(text.split())}", style=f"not bold {style}")
     _console(sys.stderr).print(line, soft_wrap=True)
 
 
@@ -246,8 +248,8 @@ def _jsonable(value: Any) -> Any:
     return value
 
 
-def write_file(path: Path, text: str, *, force: bool = False) -> None:
-    """Write a text file whole or not at all.
+def write_file(path: Path, content: bytes, *, force: bool = False) -> None:
+    """Write a file whole or not at all.
 
     Raises
     ------
@@ -260,8 +262,8 @@ def write_file(path: Path, text: str, *, force: bool = False) -> None:
         raise InputError(f"cannot write {path}: the folder {path.parent} does not exist")
     handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     try:
-        with open(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+        with open(handle, "wb") as file:
+            file.write(content)
         umask = os.umask(0)
         os.umask(umask)
         os.chmod(part, 0o666 & ~umask)

@@ -73,9 +73,10 @@ def _check_same_runs(fits: Mapping[str, Fit]) -> None:
     for name, fit in fits.items():
         if "log_likelihood" not in fit.tree:
             raise InputError(f"{name!r} was not fitted to runs, so it cannot be compared")
-    ours = fits[first].tree["observed_data"]["log_loss"].values
+    losses = {n: fit.tree["observed_data"].to_dataset().log_loss.values for n, fit in fits.items()}
+    ours = losses[first]
     for name in others:
-        theirs = fits[name].tree["observed_data"]["log_loss"].values
+        theirs = losses[name]
         if ours.shape != theirs.shape:
             raise InputError(
                 f"{first!r} was fitted to {len(ours)} runs and {name!r} to {len(theirs)}: scores of "

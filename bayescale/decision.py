@@ -66,7 +66,7 @@ def decide(
     >>> from bayescale.models import dense
     >>> plan = bs.decide(bs.published(dense, "besiroglu2024"), 5.76e23)
     >>> f"{plan.N.item():.3g}; as good: {plan.N_band[0].item():.2g} to {plan.N_band[1].item():.2g}"
-    '7.22e+10; as good: 3.4e+10 to 1.5e+11'
+    '7.22e+10; as good: 3.6e+10 to 1.5e+11'
     """
     if not (np.isfinite(within) and within > 0):
         raise InputError(f"within is a loss in nats above zero, not {within!r}")
@@ -89,10 +89,9 @@ def decide(
         data[name] = ("budget", np.array([one["plan"][name] for one in decided]), attrs)
     data["expected_loss"] = ("budget", loss.mean(axis=(0, 1)), nats)
     data["expected_regret"] = ("budget", regret.mean(axis=(0, 1)), nats)
-    for name in (space.free, space.balance):
-        if name is not None:
-            band = np.stack([one["band"][name] for one in decided])
-            data[f"{name}_band"] = (("budget", "ci_bound"), band, data[name][2])
+    for name in decided[0]["band"]:
+        band = np.stack([one["band"][name] for one in decided])
+        data[f"{name}_band"] = (("budget", "ci_bound"), band, data[name][2])
     data["loss"] = (axes, loss, nats | {"long_name": "mean loss of the plan"})
     data["regret"] = (axes, regret, nats | {"long_name": "loss over the draw's own optimum"})
     coords = {
@@ -117,9 +116,10 @@ def _decide_one(
     plan = space.complete(budget, listed, x)
     loss = np.ravel(loss_of(space, reference, plan, draws))
     size = max((len(v) for v in draws.values() if np.ndim(v)), default=1)
-    band = {}
+    band: dict[str, np.ndarray] = {}
     if space.free is not None and curve is not None:
-        ends = [_edge(*curve, x, expected + within, side) for side in (-1, 1)]
+        function, low, high = curve
+        ends = [_edge(function, x, end, expected + within) for end in (low, high)]
         at_ends = [space.complete(budget, listed, end) for end in ends]
         for name in (space.free, space.balance):
             band[name] = np.sort([float(end[name]) for end in at_ends])
@@ -162,13 +162,10 @@ def _best_of(
     return listed, min(float(found.fun), float(on_grid[at])), x, (expected, low, high)
 
 
-def _edge(
-    expected: Callable[[Any], float], low: float, high: float, x: float, level: float, side: int
-) -> float:
-    """Where the expected loss rises to a level on one side of its minimum, or the end of the range."""
+def _edge(expected: Callable[[Any], float], x: float, end: float, level: float) -> float:
+    """Where the expected loss rises to a level between its minimum and an end, or that end."""
     from scipy.optimize import brentq
 
-    end = low if side < 0 else high
     step = (end - x) / 64
     inside = x
     for outside in x + step * np.arange(1, 65):

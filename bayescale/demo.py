@@ -10,6 +10,7 @@ import itertools
 import json
 import math
 import time
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -119,8 +120,8 @@ def _measured() -> list[Study]:
     return [
         Study(
             "Dense: the OLMo ladder",
-            "30 dense runs of 190M to 3B parameters (Bhagia et al. 2024). The 7B and 13B models were "
-            "held out.",
+            "30 dense runs of 190M to 3B parameters (Bhagia et al. 2024). The 7B and 13B models "
+            "were held out.",
             runs=ladder[~ladder.target],
             held_out=ladder[ladder.target].set_index("run"),
             laws={"dense": dense},
@@ -162,8 +163,10 @@ def _simulated() -> list[Study]:
 
     design = load_runs("krajewski2024_design")
     fine = simulate(granularity, design, "krajewski2024", noise_scale=0.005, seed=_SEED)
-    fine_largest = fine.N == fine.N.max()
-    grid = itertools.product((1e8, 2e8, 5e8, 1e9), (1e10, 3e10, 1e11, 3e11), (3e9, 1e10, 3e10, 1e11))
+    fine_largest = fine.N.eq(fine.N.max())
+    grid = itertools.product(
+        (1e8, 2e8, 5e8, 1e9), (1e10, 3e10, 1e11, 3e11), (3e9, 1e10, 3e10, 1e11)
+    )
     copied = simulate(
         upcycling,
         pd.DataFrame(grid, columns=["N", "D_dense", "D_upcycled"]),
@@ -171,7 +174,7 @@ def _simulated() -> list[Study]:
         noise_scale=0.003,
         seed=_SEED,
     )
-    copied_largest = copied.N == copied.N.max()
+    copied_largest = copied.N.eq(copied.N.max())
     return [
         Study(
             "Granularity: fine-grained experts (SIMULATED losses)",
@@ -187,9 +190,9 @@ def _simulated() -> list[Study]:
         ),
         Study(
             "Upcycling: dense checkpoints into experts (SIMULATED losses)",
-            "Losses SIMULATED from the published coefficients of Liew et al. 2025 on a grid of four "
-            "sizes, four dense and four upcycled token counts, with 0.3 % noise. The largest size "
-            "was held out. The separable law has no interaction term.",
+            "Losses SIMULATED from the published coefficients of Liew et al. 2025 on four "
+            "sizes times four dense and four upcycled token counts, with 0.3 % noise. The largest "
+            "size was held out. The separable law has no interaction term.",
             runs=copied[~copied_largest],
             held_out=copied[copied_largest],
             laws={"upcycling": upcycling, "separable": upcycling},
@@ -221,17 +224,22 @@ def _run_study(study: Study, folder: Path, console: Any) -> dict[str, Any]:
     first, *others = fits
     main = fits[first]
     options = dict(study.options)
-    best = allocate(main, study.budgets, **options)
-    plan = decide(main, study.budgets, **options)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        best = allocate(main, study.budgets, **options)
+        plan = decide(main, study.budgets, **options)
+    allocated = "Allocation: the plan of least expected loss, and the optimum's 90 % interval"
     parts = {
         f"Coefficients of the {first} law, raw units": _coefficients(main, study.published),
         "Held out: predicted and observed loss": _held_out(main, study.held_out),
-        "Optimal allocation: 90 % credible intervals": _allocation(main, best, plan),
+        allocated: _allocation(main, best, plan),
     }
     if others:
         parts["Comparison of laws, leave one run out"] = compare(fits).reset_index()
     for title, table in parts.items():
         _print(console, f"{title}{' (simulated)' if study.simulated else ''}", table)
+    for message in dict.fromkeys(str(one.message) for one in caught):
+        console.print(f"  [yellow]Mind:[/] {message}")
     if study.caution:
         console.print(f"  [yellow]Mind:[/] {study.caution}")
     if float(best.extrapolation.max()) > 10:
@@ -259,7 +267,7 @@ def _coefficients(fit: Fit, published: str | None) -> pd.DataFrame:
     rows = {}
     for name in fit.law.coefficients:
         rows[name] = {
-            "mean": float(draws[name].mean()),
+            "median": float(draws[name].median()),
             "5 %": float(bounds[name][0]),
             "95 %": float(bounds[name][1]),
         }
@@ -291,48 +299,56 @@ def _held_out(fit: Fit, held_out: pd.DataFrame) -> pd.DataFrame:
 
 
 def _allocation(fit: Fit, best: Any, plan: Any) -> pd.DataFrame:
+    """A row for each budget and quantity: the plan and the interval of every draw's optimum."""
     import pandas as pd
 
     from bayescale.prediction import interval
 
-    bounds = interval(best, 0.9)
+    optimum, outcome = interval(best, 0.9), interval(plan[["loss", "regret"]], 0.9)
     rows = []
     for i, budget in enumerate(best.budget.values):
-        row: dict[str, Any] = {"budget": budget}
         for name in fit.law.inputs:
-            low, high = bounds[name].values[i]
-            row[f"{name} 5 %"], row[f"{name} 95 %"] = low, high
-            row[f"{name} plan"] = float(plan[name].values[i])
-        row["loss 5 %"], row["loss 95 %"] = bounds.loss.values[i]
-        row["regret"] = float(plan.expected_regret.values[i])
-        rows.append(row)
-    return pd.DataFrame(rows)
+            ends = optimum[name].values[i]
+            rows.append((budget, f"optimal {name}", float(plan[name].values[i]), *ends))
+        expected = {"loss": plan.expected_loss, "regret": plan.expected_regret}
+        for name, value in expected.items():
+            ends = outcome[name].values[i]
+            rows.append((budget, f"{name} of the plan, nats", float(value.values[i]), *ends))
+    return pd.DataFrame(rows, columns=["budget", "quantity", "plan", "5 %", "95 %"])
 
 
-def _print(console: Any, title: str, table: pd.DataFrame, most: int = 8) -> None:
+def _print(console: Any, title: str, table: pd.DataFrame, most: int = 16) -> None:
     from rich.table import Table
 
-    shown = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=True)
+    console.print(f"\n  [bold]{title}[/]")
+    shown = Table(box=None, pad_edge=True)
     for column in table.columns:
-        shown.add_column(str(column), justify="right")
-    for row in itertools.islice(table.itertuples(index=False), most):
-        shown.add_row(*[_cell(str(name), x) for name, x in zip(table.columns, row, strict=True)])
+        text = column in ("quantity", "law", "coefficient")
+        shown.add_column(str(column), justify="left" if text else "right", no_wrap=True)
+    for row in itertools.islice(table.to_dict("records"), most):
+        counts = str(row.get("quantity", "optimal")).startswith("optimal")
+        shown.add_row(*[_cell(str(name), value, counts) for name, value in row.items()])
     console.print(shown)
+    if "inside" in table:
+        console.print(f"  {table.inside.sum()} of {len(table)} inside their 90 % interval.")
     if len(table) > most:
-        inside = f", {table.inside.sum()} of {len(table)} inside" if "inside" in table else ""
-        console.print(f"  … {len(table) - most} more rows in summary.json{inside}")
+        console.print(f"  The other {len(table) - most} rows are in summary.json.")
 
 
-def _cell(column: str, value: Any) -> str:
+_COUNTS = ("N", "N_active", "D", "D_dense", "D_upcycled", "budget")
+
+
+def _cell(column: str, value: Any, counts: bool) -> str:
     if isinstance(value, (bool, np.bool_)):
         return "yes" if value else "NO"
     if isinstance(value, str):
         return value
     if not math.isfinite(value):
         return "-"
-    if column.split()[0] in ("N", "N_active", "D", "D_dense", "D_upcycled", "budget"):
-        return format_number(float(value))
-    return f"{value:.4g}"
+    if column in ("weight", "p_worse"):
+        return f"{value:.2f}"
+    large = column in _COUNTS or (column in ("plan", "5 %", "95 %") and counts and value > 1e3)
+    return format_number(float(value)) if large else f"{value:.4g}"
 
 
 def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
@@ -342,20 +358,26 @@ def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _draw(study: Study, fit: Fit, folder: Path) -> None:
+    from matplotlib import pyplot as plt
+
     from bayescale import plotting
 
-    note = " (simulated losses)" if study.simulated else ""
     options = dict(study.options)
     span = np.geomspace(min(study.budgets) / 10, max(study.budgets) * 10, 25)
     figures = {
-        "fit": lambda ax: plotting.plot_fit(fit, ax=ax),
-        "isoflop": lambda ax: plotting.plot_isoflop(fit, study.budgets, ax=ax, **options),
-        "allocation": lambda ax: plotting.plot_allocation(fit, span, ax=ax, **options),
+        "fit": lambda: plotting.plot_fit(fit),
+        "coefficients": lambda: plotting.plot_coefficients(fit),
+        "held-out": lambda: plotting.plot_predictions(fit, study.held_out, seed=_SEED),
+        "isoflop": lambda: plotting.plot_isoflop(fit, study.budgets, **options),
+        "allocation": lambda: plotting.plot_allocation(fit, span, **options),
     }
-    from matplotlib.figure import Figure
-
+    note = " (SIMULATED losses)" if study.simulated else ""
     for name, draw in figures.items():
-        figure = Figure(figsize=(6.4, 4.4), layout="constrained")
-        draw(figure.add_subplot())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # said once, beside the allocation
+            figure = np.ravel(draw())[0].figure
         figure.suptitle(f"{study.title.split(' (')[0]}{note}", fontsize=10)
-        figure.savefig(folder / f"{study.slug}-{name}.png", dpi=150)
+        part = folder / f".{study.slug}-{name}.part.png"
+        figure.savefig(part, dpi=150)
+        part.replace(folder / f"{study.slug}-{name}.png")
+        plt.close(figure)

@@ -27,21 +27,25 @@ __all__ = [
     "MARKERS",
     "as_fits",
     "axis_label",
-    "check_prob",
+    "check_probs",
     "draw_band",
-    "draw_interval",
+    "draw_intervals",
     "fit_colour",
+    "head_room",
     "is_log",
     "key",
     "label_outer",
     "level_colours",
     "level_label",
+    "log_ticks",
     "make_panels",
     "middle",
+    "note_simulated",
     "returned",
     "scale_axis",
     "simulated",
     "style",
+    "symbol",
 ]
 
 _STYLE = {
@@ -71,22 +75,38 @@ _FIT_COLOURS = ("#1f4e79", "#d9772b", "#4f9d8b", "#a05195", "#8c8c8c", "#c9a227"
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), "-")
 
+_SYMBOLS = {
+    "N": "$N$",
+    "N_active": r"$N_\mathrm{active}$",
+    "D": "$D$",
+    "S": "$S$",
+    "G": "$G$",
+    "D_dense": r"$D_\mathrm{dense}$",
+    "D_upcycled": r"$D_\mathrm{upcycled}$",
+    "D_unique": r"$D_\mathrm{unique}$",
+}
 _TITLES = {
-    "N": "model size $N$",
-    "N_active": r"active size $N_\mathrm{active}$",
-    "D": "training data $D$",
-    "S": "sparsity $S$",
-    "G": "granularity $G$",
-    "experts": "number of experts",
+    "N": "model size",
+    "N_active": "active size",
+    "D": "training data",
+    "S": "sparsity",
+    "G": "granularity",
+    "experts": "experts",
     "expansion": "expansion rate",
-    "D_dense": r"dense training $D_\mathrm{dense}$",
-    "D_upcycled": r"upcycled training $D_\mathrm{upcycled}$",
-    "D_unique": r"different data $D_\mathrm{unique}$",
+    "D_dense": "dense training",
+    "D_upcycled": "upcycled training",
+    "D_unique": "different data",
     "flops": "training compute",
     "budget": "training budget",
-    "loss": "loss",
 }
 _UNITS = {"budget": "FLOP"}
+_SUBS = (
+    ((1.0,), 3),
+    ((1.0, 3.0), 3),
+    ((1.0, 2.0, 5.0), 2),
+    ((1.0, 2.0, 3.0, 5.0, 7.0), 2),
+    ((1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0), 0),
+)
 
 
 def style() -> Any:
@@ -96,24 +116,44 @@ def style() -> Any:
     return matplotlib.rc_context(_STYLE)
 
 
-def as_fits(fits: Fit | Mapping[str, Fit]) -> dict[str, Fit]:
-    """Fits by name; one fit goes by its law's name, or by that of its published set."""
+def as_fits(fits: Fit | Mapping[str, Fit], *, groups: bool = True) -> dict[str, Fit]:
+    """Fits by name; one fit goes by its law's name, or by that of its published set.
+
+    With ``groups`` a fit whose coefficients vary over groups becomes one fit a group.
+    """
     if isinstance(fits, Fit):
-        return {str(fits.about.get("published", fits.law.name)): fits}
+        single = str(fits.about.get("published", fits.law.name))
+        return _checked({single: fits}, groups, prefix=False)
     if not (isinstance(fits, Mapping) and fits and all(isinstance(f, Fit) for f in fits.values())):
         raise InputError(
             f"a plot takes a Fit, or a mapping from names to Fits such as {{'dense': fit}}, not "
             f"{type(fits).__name__}"
         )
-    if len(fits) > len(_FIT_COLOURS):
-        raise InputError(f"{len(fits)} fits are too many to tell apart; give {len(_FIT_COLOURS)}")
-    return {str(name): fit for name, fit in fits.items()}
+    return _checked(fits, groups, prefix=len(fits) > 1)
 
 
-def check_prob(probs: Iterable[float]) -> list[float]:
+def _checked(fits: Mapping[str, Fit], groups: bool, prefix: bool) -> dict[str, Fit]:
+    from bayescale.groups import group
+
+    found: dict[str, Fit] = {}
+    for name, fit in fits.items():
+        by = fit.about.get("by") if groups else None
+        if not by:
+            found[str(name)] = fit
+            continue
+        for level in fit.posterior[by].values.astype(str):
+            found[f"{name}, {level}" if prefix else str(level)] = group(fit, str(level))
+    if len(found) > len(_FIT_COLOURS):
+        raise InputError(
+            f"{len(found)} fits or groups are too many to tell apart; give {len(_FIT_COLOURS)} at most"
+        )
+    return found
+
+
+def check_probs(probs: Iterable[float]) -> list[float]:
     """Probabilities of credible intervals, the widest first."""
     checked = sorted((float(p) for p in probs), reverse=True)
-    if not checked or not all(0 < p < 1 for p in checked):
+    if not all(0 < p < 1 for p in checked):
         raise InputError(f"probabilities of intervals lie between 0 and 1; these are {checked}")
     return checked
 
@@ -121,6 +161,15 @@ def check_prob(probs: Iterable[float]) -> list[float]:
 def simulated(fit: Fit) -> bool:
     """Whether the fitted losses are simulated, which every picture of them must say."""
     return bool(fit.about.get("simulated", False))
+
+
+def note_simulated(panels: Sequence[Axes], fits: Mapping[str, Fit]) -> None:
+    """Say above the first panel which of the fits are to simulated losses."""
+    which = [name for name, fit in fits.items() if simulated(fit)]
+    if which:
+        who = "" if len(which) == len(fits) else f"{', '.join(which)}: "
+        text = f"{who}fitted to simulated losses"
+        panels[0].set_title(text, loc="left", fontsize=8, color="0.35")
 
 
 # --- panels ---------------------------------------------------------------------------------------
@@ -220,11 +269,22 @@ def key(panels: Sequence[Axes], columns: int, **options: Any) -> None:
 # --- axes -----------------------------------------------------------------------------------------
 
 
-def axis_label(name: str, extra: Iterable[Any] = (), *, simulated: bool = False) -> str:
-    """Name and unit of an input, of ``loss`` or of ``budget``."""
+def symbol(name: str) -> str:
+    """An input as it is written in a formula."""
+    return _SYMBOLS.get(name, name)
+
+
+def axis_label(
+    name: str, extra: Iterable[Any] = (), *, short: bool = False, simulated: bool = False
+) -> str:
+    """What an axis shows and its unit: of an input, of ``loss`` or of ``budget``."""
     unit = _UNITS.get(name) or variable(name, extra).unit
-    title = _TITLES.get(name, name) + (", simulated" if simulated else "")
-    return f"{title} ({unit})" if unit else title
+    words = symbol(name) if name in _SYMBOLS else _TITLES.get(name, name)
+    if name in _SYMBOLS and not short:
+        words = f"{_TITLES[name]} {words}"
+    if simulated:
+        words += ", simulated"
+    return f"{words} ({unit})" if unit else words
 
 
 def level_label(name: str, value: float, extra: Iterable[Any] = ()) -> str:
@@ -236,7 +296,7 @@ def level_label(name: str, value: float, extra: Iterable[Any] = ()) -> str:
         return f"{value:.4g} expert{'' if value == 1 else 's'}"
     if known.unit:
         return f"{format_number(value)} {known.unit}"
-    return f"{name} = {value:.3g}"
+    return f"{symbol(name)} = {value:.3g}"
 
 
 def flop(value: float) -> str:
@@ -256,13 +316,20 @@ def is_log(name: str, values: Any, extra: Iterable[Any] = ()) -> bool:
 
 
 def scale_axis(
-    ax: Axes, which: str, name: str, values: Any, *, log: bool, extra: Iterable[Any] = ()
+    ax: Axes,
+    which: str,
+    name: str,
+    values: Any,
+    *,
+    log: bool,
+    extra: Iterable[Any] = (),
+    short: bool = False,
 ) -> None:
     """Scale, ticks and label of the ``x`` or ``y`` axis for values of an input."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axis = getattr(ax, f"{which}axis")
-    getattr(ax, f"set_{which}label")(axis_label(name, extra))
+    getattr(ax, f"set_{which}label")(axis_label(name, extra, short=short))
     if not log:
         return
     getattr(ax, f"set_{which}scale")("log")
@@ -274,26 +341,26 @@ def scale_axis(
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_locator(NullLocator())
         return
-    for subs in ((1.0,), (1.0, 3.0), (1.0, 2.0, 5.0), tuple(np.arange(1.0, 10.0))):
-        decades = np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
-        ticks = np.outer(10.0**decades, subs)
-        if ((ticks >= low * 0.99) & (ticks <= high * 1.01)).sum() >= 3:
+    log_ticks(axis, low, high, _power if name in ("budget", "flops") else format_number)
+
+
+def log_ticks(axis: Any, low: float, high: float, write: Callable[[float], str]) -> None:
+    """Ticks of a logarithmic axis that suit its range, written as told."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
+    # The coarsest ticks of which enough lie in the range, so that none overlap.
+    for subs, enough in _SUBS:
+        ticks = np.outer(decades, subs)
+        if ((ticks >= low * 0.99) & (ticks <= high * 1.01)).sum() >= enough:
             break
     axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=6))
     axis.set_minor_locator(LogLocator(base=10, subs=np.arange(2, 10), numticks=99))
     axis.set_minor_formatter(NullFormatter())
-    axis.set_major_formatter(FuncFormatter(_power if _is_compute(name) else _compact))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
 
 
-def _is_compute(name: str) -> bool:
-    return name in ("budget", "flops")
-
-
-def _compact(value: float, _: Any) -> str:
-    return format_number(value)
-
-
-def _power(value: float, _: Any) -> str:
+def _power(value: float) -> str:
     return flop(value).removesuffix(" FLOP") if value > 0 else ""
 
 
@@ -304,7 +371,7 @@ def level_colours(count: int) -> list[Any]:
     """Colours of ordered levels, from dark to light, so that their order shows in grey as well."""
     from matplotlib import colormaps
 
-    ends = (0.0, 0.85) if count > 1 else (0.2, 0.2)
+    ends = (0.0, 0.82) if count > 1 else (0.2, 0.2)
     return [colormaps["viridis"](x) for x in np.linspace(*ends, count)]
 
 
@@ -326,12 +393,12 @@ def draw_band(
     *,
     steps: bool = False,
     **line: Any,
-) -> Any:
-    """Posterior median as a line in its credible bands; returns the line."""
+) -> None:
+    """Posterior median as a line in its credible bands."""
     step: Any = {"step": "mid"} if steps else {}
     drawstyle = {"drawstyle": "steps-mid"} if steps else {}
     (median,) = ax.plot(x, middle(draws), **drawstyle, **line)
-    for i, prob in enumerate(check_prob(probs)):
+    for i, prob in enumerate(check_probs(probs)):
         bounds = interval(draws, prob)
         ax.fill_between(
             x,
@@ -342,48 +409,56 @@ def draw_band(
             linewidth=0,
             **step,
         )
-    return median
 
 
-def draw_interval(
+def draw_intervals(
     ax: Axes,
+    at: Any,
     draws: xr.DataArray,
-    at: float,
     probs: Sequence[float],
     *,
     across: bool = True,
-    transform: Any = None,
+    color: Any = INK,
+    marker: str = "o",
     **look: Any,
 ) -> None:
-    """Credible intervals of one quantity as bars, the narrower the thicker, the median as a point.
+    """Credible intervals as bars, the narrower the thicker, with the median as a point.
 
-    ``across`` draws them along the x axis, at the height ``at``.
+    Parameters
+    ----------
+    ax
+        Where to draw.
+    at
+        Places of the bars on the other axis: a number, or as many as ``draws`` has quantities.
+    draws
+        Over chain, draw and at most one dimension more.
+    probs
+        Probabilities of the intervals; none leaves the median alone.
+    across
+        Whether the bars lie along the x axis.
+    color, marker, look
+        Of bars and points.
     """
-    colour = look.pop("color", INK)
-    marker = look.pop("marker", "o")
-    placed = {} if transform is None else {"transform": transform}
-    order: Callable[[Any, Any], tuple[Any, Any]] = (
-        (lambda value, place: (value, place)) if across else (lambda value, place: (place, value))
-    )
-    for i, prob in enumerate(check_prob(probs)):
-        ends = interval(draws, prob).values
-        ax.plot(
-            *order(ends, [at, at]),
-            color=colour,
-            linewidth=1.2 + 2.0 * i,
-            solid_capstyle="butt",
-            **placed,
-            **look,
-        )
-    point = [float(middle(draws))]
+    at = np.atleast_1d(np.asarray(at, dtype=float))
+    bars: Any = ax.hlines if across else ax.vlines
+    for i, prob in enumerate(check_probs(probs)):
+        low, high = interval(draws, prob).values.reshape(-1, 2).T
+        bars(at, low, high, colors=color, linewidth=1.1 + 1.9 * i, capstyle="butt", **look)
+    medians = np.atleast_1d(middle(draws))
     ax.plot(
-        *order(point, [at]),
-        marker=marker,
-        markersize=4.5,
-        color=colour,
-        markeredgecolor="white",
-        markeredgewidth=0.6,
+        *((medians, at) if across else (at, medians)),
         linestyle="none",
-        **placed,
+        marker=marker,
+        markersize=4,
+        markerfacecolor="white" if len(probs) else color,
+        markeredgecolor=color,
         **look,
     )
+
+
+def head_room(ax: Axes, entries: int, columns: int = 1) -> None:
+    """Put the key at the top, and raise the y axis so that it covers nothing."""
+    low, high = ax.get_ylim()
+    rows = -(-entries // columns)
+    ax.set_ylim(low, high + (high - low) * (0.04 + 0.06 * rows))
+    ax.legend(loc="upper left", borderaxespad=0.2, ncols=columns)

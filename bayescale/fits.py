@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bayescale.errors import InputError
 from bayescale.law import Law
 from bayescale.variables import variable
@@ -123,7 +125,7 @@ def load_fit(path: str | os.PathLike[str], law: Law | None = None) -> Fit:
     ------
     InputError
         If there is no such file, it is not a fit, it is of another format version, or the law
-        is not the one it was made with.
+        (its name, inputs, coefficients or formula) is not the one it was made with.
     """
     import xarray as xr
 
@@ -160,6 +162,12 @@ def load_fit(path: str | os.PathLike[str], law: Law | None = None) -> Fit:
         raise InputError(
             f"{source} holds a fit of {about['signature']}, not of {law.signature()}; load it with "
             "the law it was made with, or fit the runs again"
+        )
+    then, now = about.get("probe"), _probe(law)
+    if then is not None and now is not None and not math.isclose(then, now, rel_tol=1e-9):
+        raise InputError(
+            f"{source} was made with another formula of {law.name!r}, which gave {then:.6g} where it "
+            f"now gives {now:.6g}; load it with the law it was made with, or fit the runs again"
         )
     return Fit(law, tree)
 
@@ -216,8 +224,19 @@ def stamp(law: Law, about: Mapping[str, Any]) -> dict[str, Any]:
         "format": FORMAT,
         "version": bayescale.__version__,
         "signature": law.signature(),
+        "probe": _probe(law),
         **about,
     }
+
+
+def _probe(law: Law) -> float | None:
+    """The law at arbitrary inputs and coefficients, by which a changed formula is noticed."""
+    scales = {n: 1.0 if variable(n, law.variables).scale is None else 2.0 for n in law.inputs}
+    inputs, _ = _points(law, scales, 1.5)
+    c = {name: np.float64(0.1 + 0.07 * i) for i, name in enumerate(law.coefficients)}
+    with np.errstate(all="ignore"):
+        value = float(law(**inputs, **c))
+    return value if math.isfinite(value) else None
 
 
 def coefficients(fit: Fit, *, units: str = "reference") -> xr.Dataset:
@@ -259,8 +278,6 @@ def coefficients(fit: Fit, *, units: str = "reference") -> xr.Dataset:
 
 
 def _to_raw(law: Law, c: dict[str, Any], reference: Mapping[str, float]) -> dict[str, Any]:
-    import numpy as np
-
     points = [_points(law, reference, stretch) for stretch in (1.0, 2.0)]
     raw = dict(c)
     with np.errstate(all="ignore"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import numbers
 import warnings
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -164,9 +165,8 @@ def fit(
     """
     if method != "nuts":
         raise InputError(f"method={method!r} is not known; choose 'nuts'")
-    for name, value in {"draws": draws, "tune": tune, "chains": chains}.items():
-        if int(value) != value or value < 1:
-            raise InputError(f"{name} must be a whole number of at least 1, not {value!r}")
+    draws, tune, chains = _whole("draws", draws), _whole("tune", tune), _whole("chains", chains)
+    seed = None if seed is None else _whole("seed", seed, least=0)
     task = problem(law, runs, noise=noise, priors=priors, by=by, vary=vary, pool=pool)
     used_seed = int(np.random.SeedSequence(seed).generate_state(1)[0])
     with progress_bar(f"{law.name}, {len(runs)} runs", progress) as report:
@@ -179,6 +179,12 @@ def fit(
         fitted = _assemble(task, runs, sampled, seed, draws, tune, chains)
         _warn(fitted)
     return fitted
+
+
+def _whole(name: str, value: Any, least: int = 1) -> int:
+    if not isinstance(value, numbers.Real) or value != value // 1 or value < least:
+        raise InputError(f"{name} must be a whole number of at least {least}, not {value!r}")
+    return int(value)
 
 
 def _sample(
@@ -269,7 +275,7 @@ def _compile(task: Problem) -> Any:
 
 def _labels(task: Problem) -> np.ndarray:
     labels = np.array([str(x) if not isinstance(x, (int, np.integer)) else x for x in task.labels])
-    return labels if len(set(task.labels)) == len(labels) else np.arange(len(labels))
+    return labels if len(set(labels)) == len(labels) else np.arange(len(labels))
 
 
 def _assemble(
@@ -317,6 +323,7 @@ def _assemble(
         "tune": tune,
         "chains": chains,
         "table": str(runs.attrs.get("name", "")),
+        "simulated": bool(runs.attrs.get("simulated", False)),
     }
     tree.attrs["bayescale"] = json.dumps(stamp(task.law, about))
     return Fit(task.law, tree)
@@ -343,18 +350,30 @@ def _posterior(task: Problem, c: Mapping[str, Any], coords: dict[str, Any]) -> x
 def _run_table(task: Problem, runs: pd.DataFrame, labels: dict[str, Any]) -> xr.Dataset:
     import xarray as xr
 
-    columns: dict[str, Any] = {}
-    for name in runs.columns:
-        values = runs[name]
-        plain = values.dtype.kind in "fiub" if hasattr(values.dtype, "kind") else False
-        columns[str(name)] = (
-            "run",
-            values.to_numpy() if plain else values.astype(str).to_numpy(str),
-        )
+    # A slash would make a folder of the file, and the runs' dimension has a name already.
+    names = {name: str(name).replace("/", "_") for name in runs.columns}
+    columns = {names[n]: ("run", _storable(runs[n])) for n in runs.columns if names[n]}
     columns |= {name: ("run", value) for name, value in task.inputs.items()}
     columns["loss"] = ("run", task.loss)
     columns.pop("run", None)
     return xr.Dataset(columns, labels)
+
+
+def _storable(values: pd.Series) -> np.ndarray:
+    """A column as NetCDF holds it: numbers (missing ones as nan), truth values, or text."""
+    import pandas as pd
+
+    kinds = pd.api.types
+    if kinds.is_bool_dtype(values) and not values.hasnans:
+        return values.to_numpy(bool)
+    if kinds.is_integer_dtype(values) and not values.hasnans:
+        return values.to_numpy(np.uint64 if kinds.is_unsigned_integer_dtype(values) else np.int64)
+    if kinds.is_numeric_dtype(values) and not kinds.is_complex_dtype(values):
+        return values.to_numpy(np.float64, na_value=np.nan)
+    known = values.notna()
+    return np.array(
+        [str(x).replace("\0", "") if y else "" for x, y in zip(values, known, strict=True)]
+    )
 
 
 def diagnose(fit: Fit) -> pd.DataFrame:
@@ -375,7 +394,7 @@ def diagnose(fit: Fit) -> pd.DataFrame:
     from arviz_stats import ess, rhat
 
     if "sample_stats" not in fit.tree:
-        raise InputError("published coefficients were not sampled: there is nothing to diagnose")
+        raise InputError("this fit holds no sampler's chains: there is nothing to diagnose")
     draws = fit.posterior
     by = fit.about.get("by")
     for name in [str(n) for n, v in draws.data_vars.items() if by in v.dims]:
@@ -440,6 +459,8 @@ def prior(
     """
     import xarray as xr
 
+    draws = _whole("draws", draws)
+    seed = None if seed is None else _whole("seed", seed, least=0)
     task = problem(law, runs, noise=noise, priors=priors)
     rng = np.random.default_rng(seed)
     values = {
@@ -461,6 +482,7 @@ def prior(
         "reference": dict(task.reference),
         "loss_scale": task.loss_scale,
         "method": "prior",
+        "simulated": bool(runs.attrs.get("simulated", False)),
         "seed": seed,
     }
     tree.attrs["bayescale"] = json.dumps(stamp(law, about))

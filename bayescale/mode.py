@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bayescale.errors import InputError
 from bayescale.posterior import Problem
 
 __all__ = ["Mode", "find_mode"]
@@ -42,6 +43,11 @@ def find_mode(problem: Problem, seed: int = 0) -> Mode:
         The posterior.
     seed
         Of the starts.
+
+    Raises
+    ------
+    InputError
+        If no start is possible under the law.
     """
     names = problem.names
     rng = np.random.default_rng(seed)
@@ -50,7 +56,15 @@ def find_mode(problem: Problem, seed: int = 0) -> Mode:
     found = [_climb(problem, start, iterations=12) for start in starts]
     best = max(found, key=lambda pair: pair[1])
     u, value = _climb(problem, best[0], iterations=200)
-    _, hessian = _derivatives(problem, u)
+    if not np.isfinite(value):
+        raise InputError(
+            f"law {problem.law.name!r} gives these runs no loss above zero at any of {_STARTS} starts "
+            "near its prior medians; check its formula and its priors"
+        )
+    with np.errstate(invalid="ignore"):
+        _, hessian = _derivatives(problem, u)
+    if not np.isfinite(hessian).all():  # The mode lies where the law is about to fail.
+        hessian = -100.0 * np.eye(len(u))
     return Mode(u, _inverse(-hessian), value)
 
 

@@ -72,7 +72,7 @@ class Plans:
         given[self.balance] = (budget - start) / (most - start) * _MANY
         return given
 
-    def spend(self, given: Mapping[str, Any], balance: float) -> Any:
+    def spend(self, given: Mapping[str, Any], balance: Any) -> Any:
         """FLOPs of a plan."""
         return self.cost(**_arguments(self.arguments, {**given, self.balance: balance}))
 
@@ -126,7 +126,9 @@ def plans(
         raise InputError(
             f"law {law.name!r} has no cost model; pass cost=, a function of {', '.join(law.inputs)}"
         )
-    fixed = {name: float(_numbers("fixed", name, value)[0]) for name, value in (fixed or {}).items()}
+    fixed = {
+        name: float(_numbers("fixed", name, value)[0]) for name, value in (fixed or {}).items()
+    }
     lists = {name: _numbers("choose", name, values) for name, values in (choose or {}).items()}
     arguments = tuple(inspect.signature(cost).parameters)
     known = (*law.inputs, *arguments)
@@ -193,9 +195,7 @@ def _numbers(what: str, name: str, values: Any) -> np.ndarray:
     return found
 
 
-def _limits(
-    law: Law, name: str, bounds: Mapping[str, tuple[float, float]]
-) -> tuple[float, float]:
+def _limits(law: Law, name: str, bounds: Mapping[str, tuple[float, float]]) -> tuple[float, float]:
     """Bounds of a count, no wider than the vocabulary's."""
     entry = variable(name, law.variables)
     try:

@@ -1,4 +1,4 @@
-"""Plots of runs: a law over the runs it was fitted to, and predictions of runs held out."""
+"""The plot of a law over the runs it was fitted to."""
 
 from __future__ import annotations
 
@@ -14,11 +14,9 @@ from bayescale.figures import (
     INK,
     LINES,
     MARKERS,
-    as_fits,
     axis_label,
-    check_prob,
+    check_probs,
     draw_band,
-    draw_interval,
     fit_colour,
     is_log,
     key,
@@ -30,18 +28,19 @@ from bayescale.figures import (
     scale_axis,
     simulated,
     style,
+    symbol,
 )
 from bayescale.fits import Fit
 from bayescale.law import Law
-from bayescale.prediction import interval, predict
+from bayescale.prediction import predict
 from bayescale.quantities import format_number
-from bayescale.variables import derive, read_columns, variable
+from bayescale.variables import read_columns, variable
 
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["plot_fit", "plot_predictions"]
+__all__ = ["plot_fit"]
 
 _MOST_LEVELS = 8
 _MOST_PANELS = 6
@@ -80,8 +79,8 @@ def plot_fit(
     x, by, panels
         Input along the axis, input that colours tell apart, and input with a panel for each
         level. By default the tokens, the model size and whichever other input varies. An input
-        of many values is coloured continuously, with curves at some of its values; further
-        inputs are held at their median for the curves.
+        of many values is coloured continuously, with curves at some of its values,
+        marked on the colour bar; further inputs are held at their median for the curves.
     prob
         Posterior probability that the band holds.
     ax
@@ -106,7 +105,14 @@ def plot_fit(
     >>> ax.get_xlabel(), ax.get_ylabel()
     ('training data $D$ (tokens)', 'loss (nats per token)')
     """
-    check_prob([prob])
+    check_probs([prob])
+    by_group = fit.about.get("by")
+    if by_group:
+        level = str(fit.posterior[by_group].values[0])
+        raise InputError(
+            f"this fit has coefficients for each {by_group!r}; plot them one at a time, as in "
+            f"plot_fit(group(fit, {level!r}))"
+        )
     columns, loss = _read(fit, runs)
     x, by, panels = _roles(fit.law, columns, x, by, panels)
     extra = fit.law.variables
@@ -131,12 +137,12 @@ def plot_fit(
                 _draw_points(panel, columns[x][here], loss[here], color=INK)
             else:
                 _draw_levels(panel, fit, x, grid, held, prob, series, here, columns, loss)
-            scale_axis(panel, "x", x, columns[x], log=log_x, extra=extra)
+            scale_axis(panel, "x", x, columns[x], log=log_x, extra=extra, short=count > 1)
             panel.set_ylabel(axis_label("loss", simulated=fitted_on_simulated))
         _limit(drawn, loss)
         label_outer(drawn)
         if series is not None and series.distinct:
-            title = axis_label(series.name, extra)
+            title = axis_label(series.name, extra, short=True)
             key(drawn, across, title=title, handletextpad=0.5, labelspacing=0.35)
         elif series is not None:
             _colour_bar(drawn, series, columns[series.name], extra)
@@ -209,7 +215,7 @@ def _levels(
     of_run = np.empty(len(values), int)
     of_run[order] = starts.cumsum().astype(int)
     count = of_run.max() + 1
-    wide = max(np.ptp(scaled[of_run == i]) for i in range(count)) > 0.15
+    wide = max(np.ptp(scaled[of_run == i]) for i in range(count)) > 0.08
     distinct = count <= most and not wide
     if not distinct:
         edges = np.quantile(values, np.linspace(0, 1, 5)[1:-1])
@@ -231,9 +237,9 @@ def _cell_title(cells: _Levels, i: int, values: np.ndarray, extra: tuple[Any, ..
     title = level_label(cells.name, cells.values[i], extra)
     if cells.distinct:
         known = variable(cells.name, extra)
-        return f"{cells.name} = {title}" if known.unit else title
+        return f"{symbol(cells.name)} = {title}" if known.unit else title
     low, high = format_number(values.min()), format_number(values.max())
-    return f"{cells.name} {low} to {high} (law: {format_number(cells.values[i])})"
+    return f"{symbol(cells.name)} {low} to {high} (law: {format_number(cells.values[i])})"
 
 
 def _draw_levels(
@@ -293,7 +299,7 @@ def _draw_points(panel: Axes, x: np.ndarray, loss: np.ndarray, *, color: Any, **
 
 def _spread(values: np.ndarray, log: bool) -> np.ndarray:
     """Some of the values that occur, spread over their range."""
-    low, high = values.min(), values.max()
+    low, high = np.quantile(values, [0.05, 0.95])
     wanted = np.geomspace(low, high, _CURVES) if log else np.linspace(low, high, _CURVES)
     distance = np.log if log else np.asarray
     nearest = [values[np.abs(distance(values) - distance(w)).argmin()] for w in wanted]
@@ -319,6 +325,8 @@ def _colour_bar(
     scale_axis(
         bar.ax, "y", series.name, values, log=is_log(series.name, values, extra), extra=extra
     )
+    for value in _spread(values, is_log(series.name, values, extra)):
+        bar.ax.axhline(value, color="white", linewidth=1.0)
     bar.outline.set_linewidth(0.5)
 
 

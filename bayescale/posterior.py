@@ -6,6 +6,8 @@ divided by their geometric mean over the runs, their *reference*.
 
 from __future__ import annotations
 
+import math
+import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -138,6 +140,11 @@ def references(law: Law, inputs: Mapping[str, np.ndarray]) -> dict[str, float]:
         scale = variable(name, law.variables).scale
         if scale is None:
             found[name] = 1.0
+        elif (inputs[name] <= 0).any():
+            raise InputError(
+                f"column {name!r} holds {inputs[name].min():g}: inputs with a scale are divided by "
+                "their geometric mean and must be above zero; give its Variable low=0, or no scale"
+            )
         else:
             found[name] = by_scale.setdefault(scale, float(np.exp(np.log(inputs[name]).mean())))
     return found
@@ -226,14 +233,22 @@ def _resolve_priors(
         if isinstance(chosen, Prior):
             # The role is the law's: it says what the coefficient does, not how it is distributed.
             sampled[name] = Prior(chosen.distribution, chosen.a, chosen.b, prior.role, chosen.share)
-        else:
+        elif isinstance(chosen, numbers.Real) and math.isfinite(chosen):
             fixed[name] = float(chosen)
+        else:
+            raise InputError(
+                f"priors[{name!r}] is a prior, such as bs.lognormal(0.3, 0.5), or a number that "
+                f"fixes the coefficient, not {chosen!r}"
+            )
     if not sampled:
         raise InputError("every coefficient is fixed: nothing is left to fit")
     noise_priors = {}
     for name, prior in noise.priors.items():
         chosen = given.get(name, prior)
-        if not isinstance(chosen, Prior):
-            raise InputError(f"priors[{name!r}] must be a prior, not a number")
+        if not (isinstance(chosen, Prior) and chosen.positive):
+            raise InputError(
+                f"priors[{name!r}] must be a prior of a positive number, such as "
+                f"bs.lognormal(0.01, 1.0), not {chosen}"
+            )
         noise_priors[name] = chosen
     return sampled, fixed, noise_priors

@@ -208,7 +208,9 @@ def interval[Labelled: (xr.DataArray, xr.Dataset)](x: Labelled, prob: float = 0.
     if not {"chain", "draw"} <= set(x.dims):
         raise InputError(f"an interval needs the dimensions chain and draw; these are {x.dims}")
     tails = [(1 - prob) / 2, (1 + prob) / 2]
-    bounds = x.quantile(tails, dim=("chain", "draw"), keep_attrs=True)
+    # Between two infinite draws (a threshold never reached) interpolation would give no number.
+    method = "inverted_cdf" if np.isinf(x).any() else "linear"
+    bounds = x.quantile(tails, dim=("chain", "draw"), method=method, keep_attrs=True)
     bounds = bounds.rename(quantile="ci_bound").assign_coords(ci_bound=["lower", "upper"])
     return bounds.transpose(..., "ci_bound")
 

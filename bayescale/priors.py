@@ -119,11 +119,12 @@ class Prior:
         import pymc as pm
 
         scale = loss_scale if self.share else 1.0
+        a, b = np.float64(self.a), np.float64(self.b)  # PyTensor may take plain ones as 32 bits.
         if self.distribution == "lognormal":
-            return pm.LogNormal(name, mu=math.log(self.a) + log(scale), sigma=self.b, **kwargs)
+            return pm.LogNormal(name, mu=np.log(a) + log(scale), sigma=b, **kwargs)
         if self.distribution == "normal":
-            return pm.Normal(name, mu=self.a * scale, sigma=self.b * scale, **kwargs)
-        return pm.Gamma(name, alpha=self.a, beta=self.b / scale, **kwargs)
+            return pm.Normal(name, mu=a * scale, sigma=b * scale, **kwargs)
+        return pm.Gamma(name, alpha=a, beta=b / scale, **kwargs)
 
     def __str__(self) -> str:
         what = {"lognormal": "LogNormal(median", "normal": "Normal(mean", "gamma": "Gamma(shape"}

@@ -1,4 +1,4 @@
-"""What ``bayescale laws`` says: the laws of the package, from their docstrings and priors."""
+"""What ``bayescale laws`` and ``bayescale runs`` say of what comes with the package."""
 
 from __future__ import annotations
 
@@ -7,13 +7,30 @@ import itertools
 import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bayescale.cli_output import aside, say, show
 from bayescale.law import Law
+from bayescale.quantities import format_number
 from bayescale.variables import variable
 
-__all__ = ["law_document", "laws_document", "plain_math", "show_law", "show_laws"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "law_document",
+    "laws_document",
+    "plain_math",
+    "show_law",
+    "show_laws",
+    "show_table",
+    "show_tables",
+    "table_document",
+    "tables_document",
+]
+
+
+# --- laws ---------------------------------------------------------------------------------------
 
 
 def laws_document(laws: Mapping[str, Law]) -> dict[str, Any]:
@@ -91,8 +108,8 @@ def show_laws(document: Mapping[str, Any]) -> None:
             say(f"published: {', '.join(law['published'])}", indent=4)
     say()
     aside(
-        "Inputs before the semicolon, coefficients after it. bayescale laws NAME shows what they mean, "
-        "their priors and published values."
+        "Inputs before the semicolon, coefficients after it. bayescale laws NAME shows what they "
+        "mean, their priors and published values."
     )
 
 
@@ -152,6 +169,65 @@ def _parameters(docstring: str) -> dict[str, str]:
     return {name: plain_math(text) for name, text in found.items()}
 
 
+# --- tables of runs -----------------------------------------------------------------------------
+
+
+def tables_document() -> dict[str, Any]:
+    """The package's tables as one JSON document."""
+    from bayescale.runs import list_runs
+
+    return {"tables": list_runs().reset_index().to_dict("records")}
+
+
+def table_document(runs: pd.DataFrame) -> dict[str, Any]:
+    """A table as one JSON document."""
+    about = runs.attrs
+    head = {key: about.get(key, "") for key in ("name", "title", "source", "citation", "terms")}
+    notes = [note for note in about.get("notes", "").split("\n") if note]
+    units = {str(column): about.get("units", {}).get(column, "") for column in runs.columns}
+    # Column by column, so that whole numbers stay whole.
+    columns = {str(name): values.tolist() for name, values in runs.items()}
+    rows = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    return {**head, "notes": notes, "units": units, "rows": rows}
+
+
+def show_tables(document: Mapping[str, Any]) -> None:
+    """The package's tables for people."""
+    for table in document["tables"]:
+        say(f"{table['name']}  ({table['rows']} rows)", "bold")
+        say(f"{table['what']}", indent=4)
+        say(f"identifies {table['identifies']}", indent=4)
+        say(f"{table['source']}", indent=4)
+    aside("")
+    aside("bayescale runs TABLE prints one; bayescale fit TABLE --law LAW fits one.")
+
+
+def show_table(document: Mapping[str, Any]) -> None:
+    """A table for people."""
+    if document["title"]:
+        aside(f"{document['title']}. {document['source']}. Terms: {document['terms']}.")
+        for note in document["notes"]:
+            aside(f"- {note}")
+        aside("")
+    columns = list(document["rows"][0])
+    words = [name for name in columns if isinstance(document["rows"][0][name], str)]
+    cells = [[_cell(name, row[name]) for name in columns] for row in document["rows"]]
+    show(columns, cells, left=words, droppable=True)
+
+
+def _cell(column: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None or value != value or type(value).__name__ in ("NAType", "NaTType"):
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4f}" if column == "loss" else format_number(value, 4)
+    return str(value)
+
+
+# --- text ---------------------------------------------------------------------------------------
+
+
 def plain_math(text: str) -> str:
     r"""Formulas of a docstring as they would be typed.
 
@@ -168,16 +244,16 @@ def plain_math(text: str) -> str:
         flags=re.MULTILINE,
     )
     text = re.sub(r":\w+:`~?([^`]*)`", r"\1", text)
-    return re.sub(r"``|\*{1,2}(?=\w)|(?<=\w)\*{1,2}", "", text)
+    return re.sub(r"``|\*\*|(?<!\S)\*(?=\w)|(?<=\w)\*(?=[\s.,;:)])", "", text)
 
 
 def _typed(formula: str) -> str:
     formula = re.sub(r"\\(?:left|right|[bB]igg?[lr]?)(?![a-zA-Z])|\\!", "", formula)
     formula = re.sub(r"\\(?:[,;]|q?quad)", " ", formula)
-    formula = re.sub(r"\\hat *(\w|\{\w\})", r"\1_hat", formula)
+    formula = re.sub(r"(?<=[\w)])\\(?=[a-zA-Z])", r" \\", formula)
+    formula = re.sub(r"\\hat *(?:\{(\w)\}|(\w))", r"\1\2_hat", formula)
     for command, typed in (("propto", "~"), ("approx", "~"), ("ldots", "..."), ("cdot", "")):
         formula = formula.replace(f"\\{command}", typed)
-    formula = re.sub(r"(?<=[\w)])\\(?=[a-zA-Z])", r" \\", formula)
     formula = re.sub(r"\\([a-zA-Z]++) ?(?=[a-zA-Z0-9\\])", r"\1 ", formula)
     formula = re.sub(r"\\([a-zA-Z]+)", r"\1", formula)
     for _ in range(3):  # from the inside out

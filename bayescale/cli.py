@@ -1,0 +1,171 @@
+"""The command line: ``bayescale fit runs.csv --law dense -o fit.nc`` and what comes after it."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, TextIO
+
+import typer
+from typer.core import TyperGroup
+
+import bayescale
+from bayescale import cli_fit, cli_use
+from bayescale.errors import InputError
+
+__all__ = ["app"]
+
+# Everything heavier than this is imported inside the commands, so that --help is immediate.
+
+
+class _Manners(TyperGroup):
+    """The group of all commands: what they raise and warn of becomes one line on standard error."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with _manners():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _manners() -> Iterator[None]:
+    from bayescale.cli_output import message
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = _show_warning
+        try:
+            yield
+            sys.stdout.flush()
+        except InputError as error:
+            message("error", _as_options(str(error)), "red")
+            raise typer.Exit(2) from error
+        except KeyboardInterrupt:
+            message("interrupted", "", "yellow")
+            raise typer.Exit(130) from None
+        except BrokenPipeError:
+            # Whoever read our output has seen enough. Python flushes once more as it exits.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            message("error", f"{where}{error.strerror or error}", "red")
+            raise typer.Exit(2) from error
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    from bayescale import cli_output
+
+    # Other packages' warnings are about code, which is not what somebody at a prompt wrote.
+    if category.__module__.startswith("bayescale"):
+        cli_output.message("warning", _as_options(str(message)), "yellow")
+
+
+# The package words its remedies for Python; here they are options.
+_OPTIONS = (
+    (r"\b(choose|fixed)=\{'(\w+)': \[?\.\.\.\]?\}", r"--\1 \2=..."),
+    (r"\b(choose|fixed)=\{\.\.\.\}", r"--\1 NAME=..."),
+    (r"\bbounds=", "--bounds"),
+    (r"\bpass cost=", "give --cost"),
+    (r"\bprob is\b", "--prob is"),
+    (r"\bwithin is\b", "--within is"),
+    (r"\bdraws=(\d+)", r"--draws \1"),
+    (r"\bpriors=\.\.\.", "--fixed NAME=VALUE"),
+    (r"\blist_runs\(\)", "bayescale runs"),
+)
+
+
+def _as_options(text: str) -> str:
+    for pattern, option in _OPTIONS:
+        text = re.sub(pattern, option, text)
+    return text
+
+
+app = typer.Typer(
+    cls=_Manners,
+    name="bayescale",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["--help", "-h"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"bayescale {bayescale.__version__}")
+        raise typer.Exit
+
+
+def _unwrapped(command: Callable[..., Any]) -> str:
+    """The docstring, each paragraph on one line to fill the terminal; indented ones as they are."""
+    paragraphs = (inspect.getdoc(command) or "").split("\n\n")
+    return "\n\n".join(p if p.startswith(" ") else " ".join(p.split()) for p in paragraphs)
+
+
+def main(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Bayesian scaling laws: what to train, what loss to expect, and how sure that is.
+
+    For example:
+
+      bayescale fit runs.csv --law dense -o fit.nc
+      bayescale predict fit.nc N=70B D=1.4T
+      bayescale allocate fit.nc --budget 1e22 --budget 1e24
+      bayescale decide fit.nc --budget 1e24
+
+    Numbers may be written 7B, 1.4T (k, M, B, T), 1e24 or 1_000. Tables are for people; --json and
+    --csv give full precision to programs. Messages go to standard error. Exit codes: 0 done,
+    2 what was given cannot be used, 130 interrupted.
+    """
+
+
+def demo(
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where figures go.")
+    ] = Path("bayescale-demo"),
+) -> None:
+    """Show the package at work on real runs, with figures.
+
+    For example:
+
+      bayescale demo
+      bayescale demo -o somewhere
+    """
+    if output.exists() and not output.is_dir():
+        raise InputError(f"{output} is a file; name a folder")
+
+    from bayescale.demo import run
+
+    run(output)
+
+
+app.callback(help=_unwrapped(main))(main)
+for command in (
+    cli_fit.laws,
+    cli_fit.runs,
+    cli_fit.fit,
+    cli_use.predict,
+    cli_use.allocate,
+    cli_use.decide,
+    cli_use.compare,
+    demo,
+):
+    app.command(help=_unwrapped(command))(command)

@@ -1,0 +1,185 @@
+"""The commands ``laws``, ``runs`` and ``fit``: from a table of runs to a saved fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bayescale.cli_options import Csv, Force, Json, Prob, Seed, printer, probability
+from bayescale.errors import InputError
+
+__all__ = ["fit", "laws", "runs"]
+
+
+def laws(
+    name: Annotated[str | None, typer.Argument(metavar="LAW", help="Show this law.")] = None,
+    json: Json = False,
+    csv: Csv = False,
+) -> None:
+    """List the scaling laws, or show one: formula, priors, published values.
+
+    For example:
+
+      bayescale laws
+      bayescale laws dense
+      bayescale laws mine.py:my_law
+
+    JSON: laws, each with name, summary, inputs, coefficients and published; for one law: name,
+    summary, description, inputs, coefficients (prior, description), published (source, certainty,
+    note, values, errors) and cost.
+    """
+    from bayescale.cli_inputs import find_law
+    from bayescale.cli_lists import law_document, laws_document, show_law, show_laws
+
+    show = printer(json, csv)
+    if name is not None:
+        document = law_document(find_law(name))
+        rows = [{"coefficient": key, **entry} for key, entry in document["coefficients"].items()]
+        for row in rows:
+            sets = document["published"].items()
+            row |= {key: found["values"][row["coefficient"]] for key, found in sets}
+        show(document, rows, show_law)
+    else:
+        from bayescale.models import laws as built_in
+
+        document = laws_document(built_in())
+        show(document, document["laws"], show_laws)
+
+
+def runs(
+    name: Annotated[
+        str | None, typer.Argument(metavar="TABLE", help="Print this table, or a file.")
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option("--where", metavar="QUERY", help="Rows to print: a pandas query.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", metavar="FILE", help="Write CSV (or --json) to a file."),
+    ] = None,
+    force: Force = False,
+    json: Json = False,
+    csv: Csv = False,
+) -> None:
+    """List the tables of published training runs, or print one.
+
+    For example:
+
+      bayescale runs
+      bayescale runs olmo_ladder
+      bayescale runs olmo_ladder --where "target == False" --csv -o runs.csv
+
+    JSON: tables, each with name, rows, what, identifies, source and terms; for one table: name,
+    title, source, citation, terms, notes, units and rows.
+    """
+    from bayescale.cli_inputs import read_runs
+    from bayescale.cli_lists import show_table, show_tables, table_document, tables_document
+    from bayescale.cli_output import as_csv, as_json, write_file
+
+    show = printer(json, csv)
+    if name is None:
+        if where is not None or output is not None:
+            raise InputError("--where and -o are about one table; name it")
+        document = tables_document()
+        show(document, document["tables"], show_tables)
+        return
+    document = table_document(read_runs(name, where))
+    if output is not None:
+        text = as_json(document) if json else as_csv(document["rows"])
+        write_file(output, f"{text}\n".encode(), force=force)
+    else:
+        show(document, document["rows"], show_table)
+
+
+def fit(
+    table: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUNS",
+            help="A CSV, Parquet or JSON-lines file, a table that bayescale runs lists, or -.",
+        ),
+    ],
+    law: Annotated[
+        str,
+        typer.Option(
+            "--law", metavar="LAW", help="A law that bayescale laws lists, or FILE.py:NAME."
+        ),
+    ],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="FIT", help="Save the fit here.")
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option("--where", metavar="QUERY", help="Rows to fit: a pandas query.")
+    ] = None,
+    noise: Annotated[
+        str, typer.Option("--noise", metavar="NOISE", help="student_t or normal.")
+    ] = "student_t",
+    fixed: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fixed",
+            metavar="NAME=VALUE",
+            help="Hold a coefficient at a value, in reference units.",
+        ),
+    ] = None,
+    draws: Annotated[
+        str, typer.Option("--draws", metavar="N", help="Kept draws of each chain.")
+    ] = "1000",
+    tune: Annotated[
+        str, typer.Option("--tune", metavar="N", help="Tuning steps of each chain.")
+    ] = "1000",
+    chains: Annotated[str, typer.Option("--chains", metavar="N", help="Chains.")] = "4",
+    seed: Seed = "0",
+    prob: Prob = "0.9",
+    force: Force = False,
+    json: Json = False,
+    csv: Csv = False,
+) -> None:
+    """Fit a law to training runs: its posterior, with diagnostics.
+
+    A table has one row a run: the law's inputs (N, D and so on, plain counts) and loss in nats.
+
+    For example:
+
+      bayescale fit runs.csv --law dense -o fit.nc
+      bayescale fit olmo_ladder --law dense --where "target == False" -o fit.nc
+      bayescale fit runs.csv --law mine.py:my_law --noise normal -o mine.nc
+
+    An earlier fit is replaced, another file only with --force. If the sampler's diagnostics fail,
+    there is a warning and the exit code is still 0. JSON: law, noise, table, runs, seed, saved,
+    diagnostics (ok, divergences, rhat, ess_bulk, ess_tail, ...), units, coefficients and
+    noise_parameters (mean, median, lower, upper), published_coefficients.
+    """
+    from bayescale.cli_inputs import check_fit_path, find_law, read_runs, single, whole
+
+    show, share = printer(json, csv), probability(prob)
+    kept, tuned = whole("--draws", draws), whole("--tune", tune)
+    several, sown = whole("--chains", chains), whole("--seed", seed)
+    held = single("--fixed", fixed or [])
+    if output is not None:
+        check_fit_path(output, force=force)
+    chosen = find_law(law)
+    table_of_runs = read_runs(table, where)
+
+    from bayescale.cli_output import message
+    from bayescale.cli_results import fit_document, fit_records, show_fit
+    from bayescale.inference import fit as sample
+
+    fitted = sample(
+        chosen,
+        table_of_runs,
+        noise=noise,
+        priors=held or None,
+        draws=kept,
+        tune=tuned,
+        chains=several,
+        seed=sown,
+    )
+    if output is not None:
+        fitted.save(output)
+    document = fit_document(fitted, share, None if output is None else str(output))
+    show(document, fit_records(document), show_fit)
+    if output is None:
+        message("note", "the fit was not saved; name a file with -o to use it again", "dim")

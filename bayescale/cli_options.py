@@ -1,0 +1,116 @@
+"""Options that several commands take, and what they mean."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bayescale.errors import InputError
+
+__all__ = [
+    "Bounds",
+    "Budgets",
+    "Choose",
+    "Cost",
+    "Csv",
+    "FitFile",
+    "Fixed",
+    "Force",
+    "Json",
+    "OwnLaw",
+    "Prob",
+    "Seed",
+    "plan_options",
+    "printer",
+    "probability",
+]
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")]
+FitFile = Annotated[Path, typer.Argument(metavar="FIT", help="A file saved by bayescale fit.")]
+OwnLaw = Annotated[
+    str | None,
+    typer.Option("--law", metavar="LAW", help="The law, if it is your own: FILE.py:NAME."),
+]
+Prob = Annotated[
+    str, typer.Option("--prob", metavar="P", help="Probability that the intervals hold.")
+]
+Seed = Annotated[str, typer.Option("--seed", metavar="N", help="Makes the result reproducible.")]
+Budgets = Annotated[
+    list[str],
+    typer.Option("--budget", metavar="FLOP", help="Training compute; may be given several times."),
+]
+Fixed = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--fixed",
+        metavar="NAME=VALUE",
+        help="Hold an input, or a setting of the cost model, at a value.",
+    ),
+]
+Choose = Annotated[
+    list[str] | None,
+    typer.Option("--choose", metavar="NAME=V,V", help="Listed values an input may take."),
+]
+Bounds = Annotated[
+    list[str] | None,
+    typer.Option("--bounds", metavar="NAME=LOW:HIGH", help="Range of a count."),
+]
+Cost = Annotated[
+    str | None,
+    typer.Option(
+        "--cost",
+        metavar="COST",
+        help="Cost model, if not the law's own: a name in bayescale.cost, or FILE.py:NAME.",
+    ),
+]
+
+
+def printer(json: bool, csv: bool) -> Callable[..., None]:
+    """How to print a document: as JSON, its records as CSV, or by a function that shows it."""
+    from bayescale.cli_output import as_csv, as_json
+
+    if json and csv:
+        raise InputError("--json and --csv are two ways to print one thing; give one of them")
+
+    def show(
+        document: Any, records: Sequence[Mapping[str, Any]], for_people: Callable[[Any], None]
+    ) -> None:
+        if json:
+            sys.stdout.write(as_json(document) + "\n")
+        elif csv:
+            sys.stdout.write(as_csv(records) + "\n")
+        else:
+            for_people(document)
+
+    return show
+
+
+def probability(text: str) -> float:
+    """What ``--prob`` gives."""
+    from bayescale.cli_inputs import number
+
+    value = number("--prob", text)
+    if not 0 < value < 1:
+        raise InputError(f"--prob is a probability between 0 and 1, such as 0.9, not {text}")
+    return value
+
+
+def plan_options(
+    fixed: list[str] | None, choose: list[str] | None, bounds: list[str] | None, cost: str | None
+) -> dict[str, Any]:
+    """What ``allocate`` and ``decide`` take, from options."""
+    from bayescale.cli_inputs import assignments, find_cost, single
+    from bayescale.cli_inputs import bounds as ranges
+
+    return {
+        "fixed": single("--fixed", fixed or []) or None,
+        "choose": assignments("--choose", choose or []) or None,
+        "bounds": ranges(bounds or []) or None,
+        "cost": find_cost(cost) if cost else None,
+    }

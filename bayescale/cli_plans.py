@@ -1,0 +1,210 @@
+"""What ``bayescale allocate`` and ``decide`` say: JSON documents, and the same for people."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayescale.cli_output import Span, aside, say, show, write_file
+from bayescale.cli_results import BEYOND, head_of, percent, summary, times
+from bayescale.errors import InputError
+from bayescale.quantities import format_number
+from bayescale.variables import variable
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from bayescale.fits import Fit
+
+__all__ = [
+    "allocation_document",
+    "check_plot_path",
+    "decision_document",
+    "plot_allocation",
+    "show_allocation",
+    "show_decision",
+]
+
+# --- allocate -------------------------------------------------------------------------------------
+
+
+def allocation_document(fit: Fit, best: xr.Dataset, prob: float) -> dict[str, Any]:
+    """The optimal allocation of every budget."""
+    budgets = []
+    for i, budget in enumerate(best.budget.values):
+        at = best.isel(budget=i)
+        entry: dict[str, Any] = {
+            "budget": float(budget),
+            "extrapolation": float(at.extrapolation),
+            "at_bound": float(at.at_bound),
+        }
+        for name in fit.law.inputs:
+            entry[name] = summary(at[name], prob)
+            if variable(name, fit.law.variables).scale is None:
+                values, counts = np.unique(at[name].values, return_counts=True)
+                entry[name]["choices"] = [
+                    {"value": float(value), "probability": count / counts.sum()}
+                    for value, count in zip(values, counts, strict=True)
+                ]
+        entry["loss"] = summary(at.loss, prob)
+        budgets.append(entry)
+    return {**head_of(fit, prob), "budgets": budgets}
+
+
+def show_allocation(document: Mapping[str, Any]) -> None:
+    """The optimal allocation for people."""
+    budgets = document["budgets"]
+    skipped = ("budget", "extrapolation", "at_bound", "loss")
+    inputs = [name for name in budgets[0] if name not in skipped]
+    beyond = ["compute"] if any(np.isfinite(one["extrapolation"]) for one in budgets) else []
+    rows: list[list[str | Span]] = []
+    for one in budgets:
+        row: list[str | Span] = [format_number(one["budget"])]
+        row += [times(one["extrapolation"]) for _ in beyond]
+        for name in inputs:
+            choices = one[name].get("choices")
+            row.append(_choices(choices) if choices else _span(one[name], format_number))
+        rows.append([*row, _span(one["loss"], "{:.4f}".format)])
+    show(["budget", *beyond, *inputs, "loss"], rows)
+    share = percent(document["prob"])
+    aside(
+        f"Median and {share} interval of the optimum of each posterior draw; budgets in FLOP, "
+        "loss in nats per token, the mean at the optimum."
+    )
+    if beyond:
+        aside(BEYOND)
+    aside("For the one plan to train, see bayescale decide.")
+
+
+def _choices(choices: Iterable[Mapping[str, float]]) -> str:
+    """Listed values by how often they are the best."""
+    ranked = sorted(choices, key=lambda one: -one["probability"])
+    if len(ranked) == 1:
+        return format_number(ranked[0]["value"])
+    return "\n".join(
+        f"{format_number(one['value'])} ({one['probability']:.0%})" for one in ranked[:3]
+    )
+
+
+# --- decide ---------------------------------------------------------------------------------------
+
+
+def decision_document(fit: Fit, plan: xr.Dataset, prob: float) -> dict[str, Any]:
+    """The plan of least expected loss at every budget."""
+    budgets = []
+    for i, budget in enumerate(plan.budget.values):
+        at = plan.isel(budget=i)
+        bands = [str(name) for name in at.data_vars if str(name).endswith("_band")]
+        budgets.append(
+            {
+                "budget": float(budget),
+                "extrapolation": float(at.extrapolation),
+                "plan": {name: float(at[name]) for name in fit.law.inputs},
+                "expected_loss": float(at.expected_loss),
+                "loss": summary(at.loss, prob),
+                "expected_regret": float(at.expected_regret),
+                "regret": summary(at.regret, prob),
+                "band": {
+                    name.removesuffix("_band"): {
+                        "lower": float(at[name][0]),
+                        "upper": float(at[name][1]),
+                    }
+                    for name in bands
+                },
+            }
+        )
+    return {**head_of(fit, prob), "within": float(plan.attrs["within"]), "budgets": budgets}
+
+
+def show_decision(document: Mapping[str, Any]) -> None:
+    """The plan of least expected loss, in words."""
+    share = percent(document["prob"])
+    for i, one in enumerate(document["budgets"]):
+        if i:
+            say()
+        say(f"With {format_number(one['budget'])} FLOP train {_plan(one['plan'])}.", "bold")
+        loss, regret = one["loss"], one["regret"]
+        certain = loss["lower"] == loss["upper"]
+        spread = f" ({share} interval {loss['lower']:.4f} to {loss['upper']:.4f})"
+        say(f"Expected loss: {one['expected_loss']:.4f} nats{'' if certain else spread}.", indent=2)
+        if not certain:
+            tail = (1 + document["prob"]) / 2
+            say(
+                f"Expected regret: {_nats(one['expected_regret'])} nats against the best plan if "
+                f"the law's coefficients were known; at most {_nats(regret['upper'])} with "
+                f"{percent(tail)} probability.",
+                indent=2,
+            )
+        say(_band(one, document["within"]), indent=2)
+        if np.isfinite(one["extrapolation"]):
+            beyond = one["extrapolation"]
+            say(
+                f"The budget is {times(beyond)} the compute of the largest fitted run"
+                + (": the interval holds only if the law does." if beyond > 1 else "."),
+                indent=2,
+            )
+
+
+def _plan(plan: Mapping[str, float]) -> str:
+    parts = [f"{name} = {format_number(value)}" for name, value in plan.items()]
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
+
+
+def _band(one: Mapping[str, Any], within: float) -> str:
+    wide = {name: b for name, b in one["band"].items() if b["upper"] > b["lower"] * (1 + 1e-9)}
+    if not wide:
+        return "The budget leaves nothing free: there is one such plan."
+    first, *others = wide
+    text = f"Any {first} from {_ends(wide[first])}"
+    if others:
+        text += f" (and {others[0]} from {_ends(wide[others[0]], falling=True)} to match)"
+    return f"{text} costs at most {within:g} nats more."
+
+
+def _ends(band: Mapping[str, float], *, falling: bool = False) -> str:
+    ends = [format_number(band["lower"]), format_number(band["upper"])]
+    return " to ".join(reversed(ends) if falling else ends)
+
+
+def _nats(value: float) -> str:
+    return f"{value:.4f}" if value >= 5e-5 else "less than 0.0001"
+
+
+def _span(values: Mapping[str, float], form: Any) -> Span:
+    return Span(form(values["median"]), form(values["lower"]), form(values["upper"]))
+
+
+# --- plot -----------------------------------------------------------------------------------------
+
+_FIGURES = (".png", ".pdf", ".svg")
+
+
+def check_plot_path(path: Path) -> None:
+    """Make sure that a figure can be written, before any work is done for it."""
+    if path.suffix.lower() not in _FIGURES:
+        raise InputError(f"--plot {path}: the name of a figure ends in {', '.join(_FIGURES)}")
+    if path.is_dir() or not path.parent.is_dir():
+        wrong = "it is a folder" if path.is_dir() else f"the folder {path.parent} does not exist"
+        raise InputError(f"cannot write {path}: {wrong}")
+
+
+def plot_allocation(
+    fit: Fit, budgets: Sequence[float], path: Path, options: Mapping[str, Any]
+) -> None:
+    """Draw the optimum over compute, from the least budget to the largest; replaces the file."""
+    from matplotlib.figure import Figure
+
+    from bayescale import plotting
+
+    low, high = min(budgets), max(budgets)
+    if high < 10 * low:
+        low, high = low / 10, high * 10
+    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
+    plotting.plot_allocation(fit, np.geomspace(low, high, 25), ax=figure.add_subplot(), **options)
+    image = io.BytesIO()
+    figure.savefig(image, format=path.suffix[1:].lower(), dpi=150)
+    write_file(path, image.getvalue(), force=True)

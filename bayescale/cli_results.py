@@ -1,0 +1,309 @@
+"""What ``fit``, ``predict`` and ``compare`` say: JSON documents, and the same for people."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayescale.cli_output import Span, aside, say, show
+from bayescale.errors import InputError
+from bayescale.quantities import format_number
+from bayescale.variables import derive
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
+
+    from bayescale.fits import Fit
+
+__all__ = [
+    "comparison_document",
+    "fit_document",
+    "fit_records",
+    "head_of",
+    "percent",
+    "prediction_document",
+    "show_comparison",
+    "show_fit",
+    "show_prediction",
+    "summary",
+    "times",
+]
+
+#: Differences that leave-one-out scores of a few dozen runs cannot support (Sivula et al. 2020).
+_SMALL_ELPD = 4.0
+_UNRELIABLE_K = 0.7
+
+
+def summary(draws: xr.DataArray, prob: float) -> dict[str, float]:
+    """Draws over chain and draw in a few numbers."""
+    from bayescale.prediction import interval
+
+    lower, upper = interval(draws, prob).values
+    return {
+        "mean": float(draws.mean()),
+        "median": float(draws.median()),
+        "lower": float(lower),
+        "upper": float(upper),
+    }
+
+
+def head_of(fit: Fit, prob: float) -> dict[str, Any]:
+    """What every document about a fit begins with."""
+    about = fit.about
+    return {
+        "law": fit.law.name,
+        "noise": about["noise"],
+        "published": about.get("published"),
+        "prob": prob,
+    }
+
+
+# --- fit ------------------------------------------------------------------------------------------
+
+
+def fit_document(fit: Fit, prob: float, saved: str | None) -> dict[str, Any]:
+    """A fit: its diagnostics, and its coefficients in raw units where they are known."""
+    from bayescale.fits import coefficients
+    from bayescale.inference import diagnose
+
+    about = fit.about
+    try:
+        draws, units = coefficients(fit, units="raw"), "raw"
+    except InputError:
+        draws, units = coefficients(fit), "reference"
+    values = {name: summary(draws[name], prob) for name in fit.law.coefficients}
+    noise = [name for name in fit.posterior.data_vars if str(name).startswith("noise_")]
+    table = diagnose(fit)
+    return {
+        **head_of(fit, prob),
+        "table": about.get("table", ""),
+        "runs": 0 if fit.runs is None else fit.runs.sizes["run"],
+        "seed": about["seed"],
+        "saved": saved,
+        "diagnostics": {
+            "ok": table.attrs["ok"],
+            "chains": about["chains"],
+            "draws": about["draws"],
+            "divergences": table.attrs["divergences"],
+            "rhat": float(table.rhat.max()),
+            "ess_bulk": float(table.ess_bulk.min()),
+            "ess_tail": float(table.ess_tail.min()),
+        },
+        "units": units,
+        "coefficients": values,
+        "noise_parameters": {str(name): summary(fit.posterior[name], prob) for name in noise},
+        "published_coefficients": {
+            name: dict(found.values) for name, found in fit.law.published.items()
+        },
+    }
+
+
+def fit_records(document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The coefficients of a fit, one a row."""
+    sets = document["published_coefficients"]
+    everything = document["coefficients"] | document["noise_parameters"]
+    return [
+        {"coefficient": name, **values, **{key: one.get(name) for key, one in sets.items()}}
+        for name, values in everything.items()
+    ]
+
+
+def show_fit(document: Mapping[str, Any]) -> None:
+    """A fit for people."""
+    runs = f"{document['runs']} runs" + (f" of {document['table']}" if document["table"] else "")
+    noise = {"student_t": "Student-t"}.get(document["noise"], document["noise"])
+    say(f"{document['law']} fitted to {runs} ({noise} noise, seed {document['seed']})", "bold")
+    checks = document["diagnostics"]
+    least = min(checks["ess_bulk"], checks["ess_tail"])
+    say(
+        f"diagnostics {'passed' if checks['ok'] else 'FAILED'}: {checks['chains']} chains of "
+        f"{checks['draws']} draws, {checks['divergences']} divergences, R-hat at most "
+        f"{checks['rhat']:.3f}, effective draws at least {least:.0f}",
+        "green" if checks["ok"] else "red",
+    )
+    say()
+    sets = document["published_coefficients"] if document["units"] == "raw" else {}
+    rows: list[list[str | Span]] = []
+    for name, values in (document["coefficients"] | document["noise_parameters"]).items():
+        beside = [f"{one[name]:.4g}" if name in one else "" for one in sets.values()]
+        rows.append([name, *_estimate(values), *beside])
+    show(["coefficient", "median", percent(document["prob"]), *sets], rows, left=["coefficient"])
+    if document["units"] == "raw":
+        aside("In raw units: plain counts, losses in nats. Published values stand beside.")
+    else:
+        aside("In reference units: counts over their geometric mean; raw units are not defined.")
+    if document["saved"]:
+        say()
+        say(f"saved to {document['saved']}")
+
+
+def _estimate(values: Mapping[str, float]) -> list[str]:
+    centre, low, high = (f"{values[key]:.4g}" for key in ("median", "lower", "upper"))
+    return [centre, "fixed" if values["lower"] == values["upper"] else f"{low} to {high}"]
+
+
+# --- predict --------------------------------------------------------------------------------------
+
+
+def prediction_document(
+    fit: Fit,
+    loss: xr.DataArray,
+    inputs: Mapping[str, Any],
+    prob: float,
+    *,
+    mean: bool,
+    labels: Sequence[Any] = (),
+    observed: Sequence[float] = (),
+) -> dict[str, Any]:
+    """Predicted losses: one entry a run."""
+    if "run" not in loss.dims:
+        loss = loss.expand_dims("run", axis=-1)
+    size = loss.sizes["run"]
+    given = {n: np.broadcast_to(np.asarray(v, dtype=float), size) for n, v in inputs.items()}
+    ratio = _beyond(fit, given)
+    runs = []
+    for i in range(size):
+        entry: dict[str, Any] = {"run": labels[i]} if len(labels) else {}
+        entry |= {name: float(values[i]) for name, values in given.items()}
+        entry["extrapolation"] = None if ratio is None else float(ratio[i])
+        if len(observed):
+            entry["observed"] = float(observed[i])
+        entry["loss"] = summary(loss.isel(run=i), prob)
+        runs.append(entry)
+    return {**head_of(fit, prob), "mean": mean, "runs": runs}
+
+
+def _beyond(fit: Fit, inputs: Mapping[str, np.ndarray]) -> np.ndarray | None:
+    """Compute of runs over that of the largest fitted one, where both are known."""
+    if fit.runs is None or fit.law.cost is None:
+        return None
+    fitted = {str(name): fit.runs[name].values for name in fit.runs.data_vars}
+    sizes = []
+    for values in (inputs, fitted):
+        named = {}
+        for name in inspect.signature(fit.law.cost).parameters:
+            value = values[name] if name in values else derive(name, values)
+            if value is not None:
+                named[name] = value
+        try:
+            sizes.append(np.asarray(fit.law.cost(**named), dtype=float))
+        except TypeError:
+            return None
+    return sizes[0] / sizes[1].max()
+
+
+def show_prediction(document: Mapping[str, Any]) -> None:
+    """Predicted losses for people."""
+    runs = document["runs"]
+    extra = ("loss", "extrapolation", "observed")
+    columns = [name for name in runs[0] if name not in extra]
+    seen = [n for n in ("observed",) if n in runs[0]]
+    ratio = ["compute"] if any(run["extrapolation"] is not None for run in runs) else []
+    head = [*columns, *ratio, *seen, "loss", percent(document["prob"])]
+    rows: list[list[str | Span]] = []
+    for run in runs:
+        row = [format_number(run[n]) if n != "run" else str(run[n]) for n in columns]
+        row += [times(run["extrapolation"]) for _ in ratio]
+        row += [f"{run[n]:.4f}" for n in seen]
+        loss = run["loss"]
+        certain = loss["lower"] == loss["upper"]
+        spread = "-" if certain else f"{loss['lower']:.4f} to {loss['upper']:.4f}"
+        rows.append([*row, f"{loss['median']:.4f}", spread])
+    show(head, rows, left=["run"])
+    what = "the law's loss, about which runs scatter" if document["mean"] else "loss of a new run"
+    aside(f"loss: {what}, in nats per token; its median and {percent(document['prob'])} interval.")
+    if ratio:
+        aside(
+            "compute: over that of the largest fitted run; beyond 1x the interval trusts the law."
+        )
+
+
+# --- compare --------------------------------------------------------------------------------------
+
+
+def comparison_document(table: pd.DataFrame) -> dict[str, Any]:
+    """A comparison: the scores, best first, and what they support."""
+    fits: list[dict[str, Any]] = [
+        {"name": str(name), **{str(key): float(value) for key, value in row.items()}}
+        for name, row in table.iterrows()
+    ]
+    best, *others = fits
+    for one in fits:
+        small = abs(one["elpd_diff"]) < max(_SMALL_ELPD, 2 * one["dse"])
+        one["distinguishable"] = False if one is best else not small
+        one["reliable"] = one["pareto_k"] <= _UNRELIABLE_K
+    return {"by": "loo", "fits": fits, "verdict": _verdict(best, others)}
+
+
+def _verdict(best: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list[str]:
+    tied = [one for one in others if not one["distinguishable"]]
+    worse = [one for one in others if one["distinguishable"]]
+    said = []
+    if worse:
+        listed = ", ".join(
+            f"{one['name']} (by {abs(one['elpd_diff']):.1f} ± {one['dse']:.1f})" for one in worse
+        )
+        said.append(f"These runs are better predicted by {best['name']} than by {listed}.")
+    for one in tied:
+        difference = abs(one["elpd_diff"])
+        why = (
+            f"the difference of {difference:.1f} is within two of its standard errors, "
+            f"{one['dse']:.1f}"
+            if difference <= 2 * one["dse"]
+            else f"the difference of {difference:.1f} is below {_SMALL_ELPD:g}"
+        )
+        said.append(f"These runs do not tell {best['name']} and {one['name']} apart: {why}.")
+    doubtful = [one["name"] for one in (best, *others) if not one["reliable"]]
+    if doubtful:
+        said.append(
+            f"The score of {' and of '.join(doubtful)} is not reliable: Pareto k above "
+            f"{_UNRELIABLE_K:g} means that a single run sways the fit."
+        )
+    return said
+
+
+_COMPARED = {
+    "elpd": "expected log predictive density of runs left out in turn; higher is better",
+    "se": "its standard error",
+    "elpd_diff": "elpd less that of the best",
+    "dse": "standard error of that difference",
+    "p_worse": "probability of predicting worse than the best",
+    "p": "effective number of parameters",
+    "weight": "share in the mixture of all that predicts best (stacking)",
+    "pareto_k": "largest of the reliability diagnostic; should be at most 0.7",
+}
+
+
+def show_comparison(document: Mapping[str, Any]) -> None:
+    """A comparison for people."""
+    rows: list[list[str | Span]] = []
+    for one in document["fits"]:
+        row: list[str | Span] = [one["name"]]
+        for name in _COMPARED:
+            form = "{:.2f}" if name in ("p_worse", "weight", "pareto_k") else "{:.1f}"
+            row.append(form.format(one[name]) if np.isfinite(one[name]) else "-")
+        rows.append(row)
+    show(["fit", *_COMPARED], rows, left=["fit"])
+    say()
+    for sentence in document["verdict"]:
+        say(sentence, "bold")
+    aside("")
+    for name, meaning in _COMPARED.items():
+        aside(f"{name:<10} {meaning}")
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+
+def times(value: float | None) -> str:
+    """A ratio for people."""
+    return "-" if value is None or not np.isfinite(value) else f"{format_number(value)}x"
+
+
+def percent(prob: float) -> str:
+    """A probability for people."""
+    return f"{100 * prob:g} %"

@@ -1,0 +1,238 @@
+"""The commands ``predict``, ``allocate``, ``decide`` and ``compare``: what a saved fit is for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bayescale.cli_options import (
+    Bounds,
+    Budgets,
+    Choose,
+    Cost,
+    Csv,
+    FitFile,
+    Fixed,
+    Json,
+    OwnLaw,
+    Prob,
+    Seed,
+    plan_options,
+    printer,
+    probability,
+)
+from bayescale.errors import InputError
+
+__all__ = ["allocate", "compare", "decide", "predict"]
+
+
+def predict(
+    fit: FitFile,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="NAME=VALUE", help="The law's inputs, such as N=7B D=2T."),
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option("--runs", metavar="RUNS", help="Predict every row of a table instead."),
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option("--where", metavar="QUERY", help="Rows of it: a pandas query.")
+    ] = None,
+    mean: Annotated[
+        bool, typer.Option("--mean", help="The law's loss, without the noise of a single run.")
+    ] = False,
+    law: OwnLaw = None,
+    prob: Prob = "0.9",
+    seed: Seed = "0",
+    json: Json = False,
+    csv: Csv = False,
+) -> None:
+    """Predict the loss of training runs, with intervals.
+
+    For example:
+
+      bayescale predict fit.nc N=7B D=2T
+      bayescale predict fit.nc N=7B,13B,70B D=2T --mean
+      bayescale predict fit.nc --runs olmo_ladder --where "target == True" --csv
+
+    JSON: law, noise, published, prob, mean and runs, each with its inputs, extrapolation (compute
+    over that of the largest fitted run, or null), observed (if the table has losses) and loss
+    (mean, median, lower, upper).
+    """
+    from bayescale.cli_inputs import assignments, find_law, open_fit, read_runs, whole
+
+    show, share = printer(json, csv), probability(prob)
+    draw_seed = whole("--seed", seed)
+    named = assignments("predict", inputs or [])
+    if bool(named) == (table is not None):
+        raise InputError("say which runs: inputs such as N=7B D=2T, or a table with --runs")
+    if where is not None and table is None:
+        raise InputError("--where is about a table of --runs, and none is given")
+    rows = None if table is None else read_runs(table, where)
+    fitted = open_fit(fit, [find_law(law)] if law else [])
+    if fitted.about["noise"] is None and not mean:
+        raise InputError(
+            f"{fit} holds published coefficients, which carry no noise, so a new run's loss is not "
+            "known; use --mean"
+        )
+
+    from bayescale.cli_results import prediction_document, show_prediction
+    from bayescale.prediction import predict as predicted
+    from bayescale.variables import read_columns
+
+    values: dict[str, Any] = {name: x[0] if len(x) == 1 else x for name, x in named.items()}
+    labels: Sequence[Any] = ()
+    observed: Sequence[float] = ()
+    if rows is not None:
+        values = dict(read_columns(rows, fitted.law.inputs, extra=fitted.law.variables))
+        labels = rows["run"].tolist() if "run" in rows else []
+        observed = read_columns(rows, ["loss"])["loss"].tolist() if "loss" in rows else []
+    loss = predicted(fitted, mean=mean, seed=draw_seed, **values)
+    document = prediction_document(
+        fitted, loss, values, share, mean=mean, labels=labels, observed=observed
+    )
+    show(document, document["runs"], show_prediction)
+
+
+def allocate(
+    fit: FitFile,
+    budget: Budgets,
+    fixed: Fixed = None,
+    choose: Choose = None,
+    bounds: Bounds = None,
+    cost: Cost = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot", metavar="FILE", help="Draw the optimum over compute: png, pdf, svg."
+        ),
+    ] = None,
+    law: OwnLaw = None,
+    prob: Prob = "0.9",
+    json: Json = False,
+    csv: Csv = False,
+) -> None:
+    r"""Find the compute-optimal allocation, and how uncertain it is.
+
+    For example:
+
+      bayescale allocate fit.nc --budget 1e22 --budget 1e24
+      bayescale allocate fit.nc --budget 1e24 --bounds N=:100B
+      bayescale allocate fit.nc --budget 1e24 --plot optimum.png
+      bayescale allocate moe.nc --budget 1e23 --choose G=1,2,4,8 --json
+      bayescale allocate fit.nc --budget 1e24 --cost with_inference \
+          --fixed inference_tokens=2T
+
+    JSON: law, noise, published, prob and budgets, each with budget, extrapolation (over the
+    compute of the largest fitted run, or null), at_bound (share of draws whose optimum a bound
+    decides), and mean, median, lower and upper of every input and of loss; a listed input has
+    choices too, the probability that each value is the best.
+    """
+    from bayescale.cli_inputs import find_law, number, open_fit
+
+    show, share = printer(json, csv), probability(prob)
+    budgets = [number("--budget", text) for text in budget]
+    options = plan_options(fixed, choose, bounds, cost)
+    if plot is not None:
+        from bayescale.cli_plans import check_plot_path
+
+        check_plot_path(plot)
+    fitted = open_fit(fit, [find_law(law)] if law else [])
+
+    from bayescale.allocation import allocate as optimum
+    from bayescale.cli_plans import allocation_document, show_allocation
+
+    document = allocation_document(fitted, optimum(fitted, budgets, **options), share)
+    if plot is not None:
+        from bayescale.cli_plans import plot_allocation
+
+        plot_allocation(fitted, budgets, plot, options)
+    show(document, document["budgets"], show_allocation)
+
+
+def decide(
+    fit: FitFile,
+    budget: Budgets,
+    within: Annotated[
+        str,
+        typer.Option("--within", metavar="NATS", help="Loss that near-optimal plans may give up."),
+    ] = "0.005",
+    fixed: Fixed = None,
+    choose: Choose = None,
+    bounds: Bounds = None,
+    cost: Cost = None,
+    law: OwnLaw = None,
+    prob: Prob = "0.9",
+    json: Json = False,
+    csv: Csv = False,
+) -> None:
+    """Choose the one plan of least expected loss, and what is as good.
+
+    For example:
+
+      bayescale decide fit.nc --budget 1e24
+      bayescale decide fit.nc --budget 1e24 --bounds N=:100B --within 0.01
+      bayescale decide moe.nc --budget 1e23 --choose G=1,2,4,8 --json
+
+    JSON: law, noise, published, prob, within and budgets, each with budget, extrapolation, plan
+    (every input), expected_loss, loss, expected_regret, regret (mean, median, lower, upper) and
+    band (lower and upper of what varies among plans within that loss).
+    """
+    from bayescale.cli_inputs import find_law, number, open_fit
+
+    show, share = printer(json, csv), probability(prob)
+    budgets = [number("--budget", text) for text in budget]
+    give_up = number("--within", within)
+    options = plan_options(fixed, choose, bounds, cost)
+    fitted = open_fit(fit, [find_law(law)] if law else [])
+
+    from bayescale.cli_plans import decision_document, show_decision
+    from bayescale.decision import decide as best_plan
+
+    plan = best_plan(fitted, budgets, within=give_up, **options)
+    document = decision_document(fitted, plan, share)
+    show(document, document["budgets"], show_decision)
+
+
+def compare(
+    fits: Annotated[list[Path], typer.Argument(metavar="FIT", help="Fits of the same runs.")],
+    law: Annotated[
+        list[str] | None,
+        typer.Option("--law", metavar="LAW", help="Your own laws among them: FILE.py:NAME."),
+    ] = None,
+    json: Json = False,
+    csv: Csv = False,
+) -> None:
+    """Compare laws by how well each predicts runs left out.
+
+    For example:
+
+      bayescale compare dense.nc sparse.nc
+      bayescale compare dense.nc mine.nc --law mine.py:my_law --json
+
+    JSON: by, fits (best first, each with name, elpd, se, elpd_diff, dse, p_worse, p, weight,
+    pareto_k, distinguishable from the best, and reliable) and verdict (sentences).
+    """
+    from bayescale.cli_inputs import find_law, open_fit
+    from bayescale.cli_results import comparison_document, show_comparison
+    from bayescale.progress import progress_bar
+
+    show = printer(json, csv)
+    names = [path.stem for path in fits]
+    if len(set(names)) < len(names):
+        names = [str(path) for path in fits]
+    if len(set(names)) < len(names):
+        raise InputError("the same file is given twice; a comparison is of different fits")
+    own = [find_law(where) for where in law or []]
+    loaded = {name: open_fit(path, own) for name, path in zip(names, fits, strict=True)}
+
+    from bayescale.comparison import compare as scores
+
+    with progress_bar(f"comparing {len(fits)} fits") as report:
+        report("leaving runs out")
+        document = comparison_document(scores(loaded))
+    show(document, document["fits"], show_comparison)

@@ -1,0 +1,41 @@
+"""Fits that tests share. Sampling is never mocked: each is made once a session, from real runs."""
+
+from __future__ import annotations
+
+import bayescale as bs
+import numpy as np
+import pandas as pd
+import pytest
+from bayescale.models import dense
+
+
+@pytest.fixture(scope="session")
+def olmo() -> pd.DataFrame:
+    """The OLMo 2 ladder without the 7B and 13B models that it is to predict."""
+    return bs.load_runs("olmo_ladder").query("not target")
+
+
+@pytest.fixture(scope="session")
+def olmo_fit(olmo: pd.DataFrame) -> bs.Fit:
+    """The dense law on the ladder, with every setting at its default."""
+    return bs.fit(dense, olmo, seed=1)
+
+
+@pytest.fixture(scope="session")
+def hoffmann_fit() -> bs.Fit:
+    """The dense law on the runs of which Besiroglu et al. published a fit."""
+    return bs.fit(dense, bs.load_runs("hoffmann2022").query("not outlier"), seed=1)
+
+
+@pytest.fixture
+def mixture_runs() -> pd.DataFrame:
+    """A design of dense models and mixtures of experts, with losses that no test relies on."""
+    rng = np.random.default_rng(0)
+    active, tokens, sparsity = np.meshgrid([1e8, 4e8, 2e9], [3e9, 3e10, 2e11], [0.0, 0.5, 0.875])
+    runs = pd.DataFrame({"N_active": active.ravel(), "D": tokens.ravel(), "S": sparsity.ravel()})
+    runs["N"] = runs.N_active / (1 - runs.S)
+    runs["experts"] = np.round(1 / (1 - runs.S))
+    runs["G"] = np.tile([1.0, 2.0, 8.0], 9)
+    runs["D_dense"], runs["D_upcycled"] = runs.D[::-1].to_numpy(), runs.D
+    runs["loss"] = 1.8 + 3.0 * (runs.N_active / 1e8) ** -0.3 * rng.uniform(0.9, 1.1, len(runs))
+    return runs
