@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from bayescale.groups import contrast, group
     from bayescale.inference import FitWarning, diagnose, fit, model, prior
     from bayescale.law_check import check_law
+    from bayescale.leverage import efficiency_leverage
     from bayescale.prediction import interval, predict, simulate
     from bayescale.runs import list_runs, load_runs
     from bayescale.upcycling import upcycling_probability, upcycling_threshold
@@ -39,6 +40,7 @@ _HOME = {
     "groups": ("contrast", "group"),
     "inference": ("FitWarning", "diagnose", "fit", "model", "prior"),
     "law_check": ("check_law",),
+    "leverage": ("efficiency_leverage",),
     "prediction": ("interval", "predict", "simulate"),
     "runs": ("list_runs", "load_runs"),
     "upcycling": ("upcycling_probability", "upcycling_threshold"),
@@ -65,6 +67,7 @@ __all__ = [
     "cost",
     "decide",
     "diagnose",
+    "efficiency_leverage",
     "exp",
     "exponent",
     "fit",

@@ -16,9 +16,10 @@ from bayescale.variables import variable
 
 __all__ = ["AllocationWarning", "allocate"]
 
-_GRID = 33
+_GRID = 65
 _STEP = 3e-4  # of the logarithm of the free input
-_MOST_STEPS = 60
+_MOST_STEPS = 100
+_MOST_BASINS = 4
 
 
 class AllocationWarning(UserWarning):
@@ -86,11 +87,11 @@ def allocate(
     draws = coefficient_draws(fit)
     found = [_best(space, fit.reference, draws, budgets, listed) for listed in space.listed]
     losses = np.stack([loss for _, loss, _ in found])
-    if np.isinf(losses.min(axis=0)).any():
-        short = budgets[np.isinf(losses.min(axis=0)).any(axis=0)][0]
+    impossible = ~np.isfinite(losses.min(axis=0)).all(axis=0)
+    if impossible.any():
         raise InputError(
-            f"no plan of {short:.3g} FLOP lies within the bounds {dict(space.bounds)}; widen "
-            "bounds=, change what is fixed, or choose another budget"
+            f"no plan of {budgets[impossible][0]:.3g} FLOP lies within the bounds "
+            f"{dict(space.bounds)}; widen bounds=, change what is fixed, or choose another budget"
         )
     winner = losses.argmin(axis=0)
 
@@ -206,47 +207,72 @@ def _minimise(
 ) -> np.ndarray:
     """Logarithm of the free input at least loss, for every draw (rows) and budget (columns).
 
-    A coarse grid finds the basin and Newton's method the minimum in it, everywhere at once; where
-    a step would leave the interval that holds the minimum, the interval is halved instead.
-    Derivatives are central differences over a step at which both their errors move the minimum by
-    less than 1e-7 of itself.
+    A coarse grid finds the basins, and a search in each the minimum, everywhere at once.
     """
     size = max((len(v) for v in draws.values() if np.ndim(v)), default=1)
     shape = (size, len(budgets))
 
     def loss(x: np.ndarray, rows: Any = slice(None)) -> np.ndarray:
         some = {n: v[rows] if np.ndim(v) else v for n, v in draws.items()}
-        value = np.asarray(loss_of(space, reference, space.complete(budgets, listed, x), some))
+        with np.errstate(invalid="ignore"):  # A budget that allows no plan has no loss.
+            value = np.asarray(loss_of(space, reference, space.complete(budgets, listed, x), some))
         return np.broadcast_to(value, np.broadcast_shapes(value.shape, x.shape))
 
+    cell = (high - low) / (_GRID - 1)
+    grid = low + cell * np.arange(_GRID)[:, None]
     # Where a few draws, spread over all, agree that there is one basin, it is looked for in them.
     few = np.unique(np.linspace(0, size - 1, 64).astype(int))
-    grid = low + (high - low) * np.linspace(0, 1, _GRID)[:, None]
     on_grid = np.stack([loss(x[None], few) for x in grid])
-    walls = np.full_like(on_grid[:1], np.inf)
-    inside = np.diff(np.concatenate([walls, on_grid, walls]), axis=0)
-    longest = (high - low) / (_GRID - 1)
-    if (((inside[:-1] < 0) & (inside[1:] > 0)).sum(axis=0) > 1).any():
-        start = np.stack([loss(x[None]) for x in grid]).argmin(axis=0)
-        left, right = low + longest * np.maximum(start - 1, 0), low + longest * (start + 1)
-    else:
-        start = np.median(on_grid.argmin(axis=0), axis=0).astype(int)[None]
-        left, right = low, high
-    first, last = left, np.minimum(right, high)
-    left, right = (np.broadcast_to(end, shape).copy() for end in (first, last))
-    x = np.broadcast_to(low + longest * start, shape).copy()
+    if (_basins(on_grid).sum(axis=0) <= 1).all():
+        start = np.median(on_grid.argmin(axis=0), axis=0).astype(int)
+        return _search(loss, np.broadcast_to(low + cell * start, shape), low, high, cell)
+    on_grid = np.stack([loss(x[None]) for x in grid])
+    basins = _basins(on_grid)
+    ranked = np.argsort(np.where(basins, on_grid, np.inf), axis=0)
+    found = []
+    for start in ranked[: min(basins.sum(axis=0).max(), _MOST_BASINS)]:
+        ends = low + cell * np.maximum(start - 1, 0), low + cell * np.minimum(start + 1, _GRID - 1)
+        found.append(_search(loss, low + cell * start, *ends, cell))
+    least = np.argmin([loss(x) for x in found], axis=0)
+    return np.take_along_axis(np.stack(found), least[None], axis=0)[0]
+
+
+def _basins(on_grid: np.ndarray) -> np.ndarray:
+    """Which points of a grid (first axis) are lower than the ones beside them."""
+    wall = np.full_like(on_grid[:1], np.inf)
+    change = np.diff(np.concatenate([wall, on_grid, wall]), axis=0)
+    return (change[:-1] < 0) & (change[1:] > 0)
+
+
+def _search(
+    loss: Callable[[np.ndarray], np.ndarray],
+    x: np.ndarray,
+    low: np.ndarray,
+    high: np.ndarray,
+    longest: np.ndarray,
+) -> np.ndarray:
+    """The minimum between two ends, by Newton's method; by halving where that leads nowhere.
+
+    Derivatives are central differences over a step at which both their errors move the minimum by
+    less than 1e-7 of itself.
+    """
+    step = np.clip((high - low) / 4, 1e-9, _STEP)
+    left, right = np.full(x.shape, low - 1.0), np.full(x.shape, high + 1.0)
     for _ in range(_MOST_STEPS):
-        at, above, below = loss(x), loss(x + _STEP), loss(x - _STEP)
-        slope = (above - below) / (2 * _STEP)
-        curvature = (above - 2 * at + below) / _STEP**2
+        # At an end the derivatives are those beside it: past it there may be no plan.
+        centre = np.clip(x, low + step, high - step)
+        at, above, below = loss(centre), loss(centre + step), loss(centre - step)
+        curvature = (above - 2 * at + below) / step**2
+        slope = (above - below) / (2 * step) + curvature * (x - centre)
         np.copyto(left, x, where=slope < 0)
         np.copyto(right, x, where=slope > 0)
         with np.errstate(divide="ignore", invalid="ignore"):
             newton = np.clip(-slope / curvature, -longest, longest)
-        step = np.where(curvature > 0, newton, -np.sign(slope) * longest)
-        moved = np.clip(x + step, first, last)
-        moved = np.where((moved < left) | (moved > right), (left + right) / 2, moved)
-        largest = np.nanmax(np.abs(moved - x), initial=0.0)
+        move = np.nan_to_num(np.where(curvature > 0, newton, -np.sign(slope) * longest))
+        moved = np.clip(x + move, low, high)
+        halved = np.clip((left + right) / 2, low, high)
+        moved = np.where((left < moved) & (moved < right), moved, halved)
+        largest = np.abs(moved - x).max()
         x = moved
         if largest < 1e-8:
             break

@@ -16,7 +16,7 @@ import typer
 from typer.core import TyperGroup
 
 import bayescale
-from bayescale import cli_fit, cli_use
+from bayescale import cli_check, cli_fit, cli_use
 from bayescale.errors import InputError
 
 __all__ = ["app"]
@@ -79,11 +79,12 @@ _OPTIONS = (
     (r"\b(choose|fixed)=\{\.\.\.\}", r"--\1 NAME=..."),
     (r"\bbounds=", "--bounds"),
     (r"\bpass cost=", "give --cost"),
-    (r"\bprob is\b", "--prob is"),
-    (r"\bwithin is\b", "--within is"),
+    (r"(?<!-)\b(prob|within) is\b", r"--\1 is"),
     (r"\bdraws=(\d+)", r"--draws \1"),
     (r"\bpriors=\.\.\.", "--fixed NAME=VALUE"),
     (r"\blist_runs\(\)", "bayescale runs"),
+    (r"\bfit\.save\(path\)", "bayescale fit"),
+    (r"\buse runs\.assign\((\w+)=(\w+)\)", r"add a column \1 with \2"),
 )
 
 
@@ -162,6 +163,7 @@ for command in (
     cli_fit.laws,
     cli_fit.runs,
     cli_fit.fit,
+    cli_check.check_law,
     cli_use.predict,
     cli_use.allocate,
     cli_use.decide,

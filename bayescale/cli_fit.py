@@ -124,6 +124,14 @@ def fit(
             help="Hold a coefficient at a value, in reference units.",
         ),
     ] = None,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", metavar="COLUMN", help="Column that names each run's group."),
+    ] = None,
+    vary: Annotated[
+        list[str] | None,
+        typer.Option("--vary", metavar="NAME", help="Coefficient that differs between groups."),
+    ] = None,
     draws: Annotated[
         str, typer.Option("--draws", metavar="N", help="Kept draws of each chain.")
     ] = "1000",
@@ -146,6 +154,7 @@ def fit(
       bayescale fit runs.csv --law dense -o fit.nc
       bayescale fit olmo_ladder --law dense --where "target == False" -o fit.nc
       bayescale fit runs.csv --law mine.py:my_law --noise normal -o mine.nc
+      bayescale fit gadre2024 --law dense --by corpus --vary E --vary A -o by_corpus.nc
 
     An earlier fit is replaced, another file only with --force. If the sampler's diagnostics fail,
     there is a warning and the exit code is still 0. JSON: law, noise, table, runs, seed, saved,
@@ -171,6 +180,8 @@ def fit(
         chosen,
         table_of_runs,
         noise=noise,
+        by=by,
+        vary=tuple(vary or ()),
         priors=held or None,
         draws=kept,
         tune=tuned,

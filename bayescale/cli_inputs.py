@@ -26,10 +26,12 @@ __all__ = [
     "assignments",
     "bounds",
     "check_fit_path",
+    "check_ungrouped",
     "find_cost",
     "find_law",
     "number",
     "open_fit",
+    "open_fits",
     "read_runs",
     "single",
     "whole",
@@ -242,7 +244,7 @@ def read_runs(source: str, where: str | None = None) -> pd.DataFrame:
 
         known = list(list_runs().index)
         if source not in known:
-            near = difflib.get_close_matches(source, known, n=1)
+            near = difflib.get_close_matches(source, known, n=1, cutoff=0.4)
             meant = f"; did you mean {near[0]!r}?" if near else ""
             raise InputError(
                 f"there is neither a file nor a table {source!r}{meant} "
@@ -299,9 +301,10 @@ def _parsed(name: str, read: Callable[..., Any], source: Any) -> pd.DataFrame:
 
 def _where(runs: pd.DataFrame, where: str) -> pd.DataFrame:
     try:
-        kept = runs.query(where)
-        if len(kept.columns) != len(runs.columns):
+        keep = runs.eval(where)
+        if getattr(getattr(keep, "dtype", None), "kind", "") != "b":
             raise ValueError("it does not say yes or no for every row")
+        kept = runs[keep.fillna(False)]
     except Exception as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise InputError(
@@ -317,29 +320,55 @@ def _where(runs: pd.DataFrame, where: str) -> pd.DataFrame:
 # --- saved fits -----------------------------------------------------------------------------------
 
 
-def open_fit(path: Path, laws: Sequence[Law] = ()) -> Fit:
-    """Read a saved fit, with whichever of some laws it is a fit of.
+def open_fit(path: Path, law: Law | None = None, group: str | None = None) -> Fit:
+    """Read a saved fit, and take one of its groups.
 
     Raises
     ------
     InputError
-        If it is not a fit, or its law is neither one of the package's nor given.
+        If it is not a fit, or its law is neither given nor one of the package's.
     """
     from bayescale.fits import load_fit
-    from bayescale.models import laws as built_in
+    from bayescale.groups import group as one_group
+    from bayescale.models import laws
 
-    about = _about(path)
-    chosen = None
-    if about is not None:
-        named = [law for law in laws if law.name == about.get("law")]
-        # With one law given there is no doubt which was meant; load_fit says why it is not right.
-        chosen = named[0] if named else (laws[0] if len(laws) == 1 else None)
-        if chosen is None and about.get("law") not in built_in():
+    if law is None:
+        about = _about(path)
+        if about is not None and about.get("law") not in laws():
             raise InputError(
                 f"{path} holds a fit of {about.get('signature')}, which is not one of the "
                 f"package's laws; give it with --law path/to/file.py:{about.get('law')}"
             )
-    return load_fit(path, chosen)
+    fit = load_fit(path, law)
+    return fit if group is None else one_group(fit, group)
+
+
+def open_fits(paths: Sequence[Path], laws: Sequence[Law] = ()) -> dict[str, Fit]:
+    """Read fits by name, each with whichever of some laws it is a fit of.
+
+    Raises
+    ------
+    InputError
+        As :func:`open_fit`, or if a file is given twice.
+    """
+    names = [path.stem for path in paths]
+    if len(set(names)) < len(names):
+        names = [str(path) for path in paths]
+    if len(set(names)) < len(names):
+        raise InputError("the same file is given twice; a comparison is of different fits")
+    own = {law.name: law for law in laws}
+    return {
+        name: open_fit(path, own.get((_about(path) or {}).get("law", "")))
+        for name, path in zip(names, paths, strict=True)
+    }
+
+
+def check_ungrouped(fit: Fit, path: Path) -> None:
+    """Refuse a fit with groups where one is needed."""
+    by = fit.about.get("by")
+    if by:
+        levels = ", ".join(map(str, fit.posterior[by].values))
+        raise InputError(f"{path} has coefficients by {by!r}; choose a --group: {levels}")
 
 
 def check_fit_path(path: Path, *, force: bool = False) -> None:

@@ -129,7 +129,7 @@ def show_law(document: Mapping[str, Any]) -> None:
     say()
     rows = [[n, x["prior"], x["description"]] for n, x in document["coefficients"].items()]
     for above, row in reversed(list(itertools.pairwise(rows))):
-        if row[2] == above[2]:
+        if row[2] and row[2] == above[2]:
             row[2] = '"'
     heads = ["coefficient", "prior", "what it is"]
     show(heads, rows, left=heads)

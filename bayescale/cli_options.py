@@ -20,6 +20,7 @@ __all__ = [
     "FitFile",
     "Fixed",
     "Force",
+    "Group",
     "Json",
     "OwnLaw",
     "Prob",
@@ -33,6 +34,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")]
 FitFile = Annotated[Path, typer.Argument(metavar="FIT", help="A file saved by bayescale fit.")]
+Group = Annotated[
+    str | None,
+    typer.Option("--group", metavar="GROUP", help="One group of a fit made with --by."),
+]
 OwnLaw = Annotated[
     str | None,
     typer.Option("--law", metavar="LAW", help="The law, if it is your own: FILE.py:NAME."),

@@ -153,7 +153,7 @@ def _table(
 
     def cell(value: str | Span) -> Text:
         if isinstance(value, str):
-            return Text(value)
+            return Text(value if drawn else value.replace("\n", ", "))
         if value.lower == value.upper:
             return Text(value.centre)
         if folded:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,11 +84,10 @@ def show_allocation(document: Mapping[str, Any]) -> None:
 def _choices(choices: Iterable[Mapping[str, float]]) -> str:
     """Listed values by how often they are the best."""
     ranked = sorted(choices, key=lambda one: -one["probability"])
-    if len(ranked) == 1:
-        return format_number(ranked[0]["value"])
-    return "\n".join(
-        f"{format_number(one['value'])} ({one['probability']:.0%})" for one in ranked[:3]
-    )
+    seen = [one for one in ranked if one["probability"] >= 0.005][:4]
+    if len(seen) == 1:
+        return format_number(seen[0]["value"])
+    return "\n".join(f"{format_number(x['value'])} ({100 * x['probability']:.0f} %)" for x in seen)
 
 
 # --- decide ---------------------------------------------------------------------------------------
@@ -132,11 +132,11 @@ def show_decision(document: Mapping[str, Any]) -> None:
         spread = f" ({share} interval {loss['lower']:.4f} to {loss['upper']:.4f})"
         say(f"Expected loss: {one['expected_loss']:.4f} nats{'' if certain else spread}.", indent=2)
         if not certain:
-            tail = (1 + document["prob"]) / 2
+            tail = percent((1 + document["prob"]) / 2)
+            most = f"; at most {regret['upper']:.4f} with {tail} probability"
             say(
                 f"Expected regret: {_nats(one['expected_regret'])} nats against the best plan if "
-                f"the law's coefficients were known; at most {_nats(regret['upper'])} with "
-                f"{percent(tail)} probability.",
+                f"the law's coefficients were known{most if regret['upper'] >= 5e-5 else ''}.",
                 indent=2,
             )
         say(_band(one, document["within"]), indent=2)
@@ -193,18 +193,25 @@ def check_plot_path(path: Path) -> None:
 
 
 def plot_allocation(
-    fit: Fit, budgets: Sequence[float], path: Path, options: Mapping[str, Any]
+    fit: Fit, budgets: Sequence[float], path: Path, options: Mapping[str, Any], prob: float
 ) -> None:
     """Draw the optimum over compute, from the least budget to the largest; replaces the file."""
-    from matplotlib.figure import Figure
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
 
     from bayescale import plotting
 
     low, high = min(budgets), max(budgets)
     if high < 10 * low:
         low, high = low / 10, high * 10
-    figure = Figure(figsize=(6.4, 4.4), layout="constrained")
-    plotting.plot_allocation(fit, np.geomspace(low, high, 25), ax=figure.add_subplot(), **options)
+    span = np.geomspace(low, high, 25)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the table has said what there is to say of the budgets
+        panels = plotting.plot_allocation(fit, span, probs=sorted({0.5, prob}), **options)
+    figure = np.ravel(panels)[0].figure
     image = io.BytesIO()
     figure.savefig(image, format=path.suffix[1:].lower(), dpi=150)
+    plt.close(figure)
     write_file(path, image.getvalue(), force=True)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from bayescale.fits import Fit
 
 __all__ = [
+    "BEYOND",
     "comparison_document",
     "fit_document",
     "fit_records",
@@ -36,6 +37,11 @@ __all__ = [
 #: Differences that leave-one-out scores of a few dozen runs cannot support (Sivula et al. 2020).
 _SMALL_ELPD = 4.0
 _UNRELIABLE_K = 0.7
+
+#: What the column of compute ratios says.
+BEYOND = (
+    "compute: relative to the largest fitted run; beyond 1x an interval holds only if the law does."
+)
 
 
 def summary(draws: xr.DataArray, prob: float) -> dict[str, float]:
@@ -75,7 +81,9 @@ def fit_document(fit: Fit, prob: float, saved: str | None) -> dict[str, Any]:
         draws, units = coefficients(fit, units="raw"), "raw"
     except InputError:
         draws, units = coefficients(fit), "reference"
-    values = {name: summary(draws[name], prob) for name in fit.law.coefficients}
+    values: dict[str, Any] = {}
+    for name in fit.law.coefficients:
+        values |= _by_group(name, draws[name], prob)
     noise = [name for name in fit.posterior.data_vars if str(name).startswith("noise_")]
     table = diagnose(fit)
     return {
@@ -102,12 +110,24 @@ def fit_document(fit: Fit, prob: float, saved: str | None) -> dict[str, Any]:
     }
 
 
+def _by_group(name: str, draws: xr.DataArray, prob: float) -> dict[str, dict[str, float]]:
+    """A coefficient, or one of each group where it varies: ``E[c4]``."""
+    by = [dim for dim in draws.dims if dim not in ("chain", "draw")]
+    if not by:
+        return {name: summary(draws, prob)}
+    return {f"{name}[{x}]": summary(draws.sel({by[0]: x}), prob) for x in draws[by[0]].values}
+
+
 def fit_records(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The coefficients of a fit, one a row."""
     sets = document["published_coefficients"]
     everything = document["coefficients"] | document["noise_parameters"]
     return [
-        {"coefficient": name, **values, **{key: one.get(name) for key, one in sets.items()}}
+        {
+            "coefficient": name,
+            **values,
+            **{key: one.get(name.partition("[")[0]) for key, one in sets.items()},
+        }
         for name, values in everything.items()
     ]
 
@@ -129,9 +149,11 @@ def show_fit(document: Mapping[str, Any]) -> None:
     sets = document["published_coefficients"] if document["units"] == "raw" else {}
     rows: list[list[str | Span]] = []
     for name, values in (document["coefficients"] | document["noise_parameters"]).items():
-        beside = [f"{one[name]:.4g}" if name in one else "" for one in sets.values()]
+        plain = name.partition("[")[0]
+        beside = [f"{one[plain]:.4g}" if plain in one else "" for one in sets.values()]
         rows.append([name, *_estimate(values), *beside])
-    show(["coefficient", "median", percent(document["prob"]), *sets], rows, left=["coefficient"])
+    interval = f"{percent(document['prob'])} interval"
+    show(["coefficient", "median", interval, *sets], rows, left=["coefficient"], droppable=True)
     if document["units"] == "raw":
         aside("In raw units: plain counts, losses in nats. Published values stand beside.")
     else:
@@ -156,7 +178,7 @@ def prediction_document(
     prob: float,
     *,
     mean: bool,
-    labels: Sequence[Any] = (),
+    labels: Mapping[str, Sequence[Any]],
     observed: Sequence[float] = (),
 ) -> dict[str, Any]:
     """Predicted losses: one entry a run."""
@@ -167,7 +189,7 @@ def prediction_document(
     ratio = _beyond(fit, given)
     runs = []
     for i in range(size):
-        entry: dict[str, Any] = {"run": labels[i]} if len(labels) else {}
+        entry: dict[str, Any] = {name: values[i] for name, values in labels.items()}
         entry |= {name: float(values[i]) for name, values in given.items()}
         entry["extrapolation"] = None if ratio is None else float(ratio[i])
         if len(observed):
@@ -203,23 +225,21 @@ def show_prediction(document: Mapping[str, Any]) -> None:
     columns = [name for name in runs[0] if name not in extra]
     seen = [n for n in ("observed",) if n in runs[0]]
     ratio = ["compute"] if any(run["extrapolation"] is not None for run in runs) else []
-    head = [*columns, *ratio, *seen, "loss", percent(document["prob"])]
+    head = [*columns, *ratio, *seen, "loss", f"{percent(document['prob'])} interval"]
     rows: list[list[str | Span]] = []
     for run in runs:
-        row = [format_number(run[n]) if n != "run" else str(run[n]) for n in columns]
+        row = [run[n] if isinstance(run[n], str) else format_number(run[n]) for n in columns]
         row += [times(run["extrapolation"]) for _ in ratio]
         row += [f"{run[n]:.4f}" for n in seen]
         loss = run["loss"]
         certain = loss["lower"] == loss["upper"]
         spread = "-" if certain else f"{loss['lower']:.4f} to {loss['upper']:.4f}"
         rows.append([*row, f"{loss['median']:.4f}", spread])
-    show(head, rows, left=["run"])
+    show(head, rows, left=[n for n in columns if isinstance(runs[0][n], str)])
     what = "the law's loss, about which runs scatter" if document["mean"] else "loss of a new run"
     aside(f"loss: {what}, in nats per token; its median and {percent(document['prob'])} interval.")
     if ratio:
-        aside(
-            "compute: over that of the largest fitted run; beyond 1x the interval trusts the law."
-        )
+        aside(BEYOND)
 
 
 # --- compare --------------------------------------------------------------------------------------
@@ -267,7 +287,7 @@ def _verdict(best: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> li
 
 
 _COMPARED = {
-    "elpd": "expected log predictive density of runs left out in turn; higher is better",
+    "elpd": "expected log predictive density of left-out runs; higher is better",
     "se": "its standard error",
     "elpd_diff": "elpd less that of the best",
     "dse": "standard error of that difference",
@@ -301,7 +321,9 @@ def show_comparison(document: Mapping[str, Any]) -> None:
 
 def times(value: float | None) -> str:
     """A ratio for people."""
-    return "-" if value is None or not np.isfinite(value) else f"{format_number(value)}x"
+    if value is None or not np.isfinite(value):
+        return "-"
+    return f"{value:.3g}x" if value < 999.5 else f"{float(f'{value:.3g}'):,.0f}x"
 
 
 def percent(prob: float) -> str:

@@ -16,6 +16,7 @@ from bayescale.cli_options import (
     Csv,
     FitFile,
     Fixed,
+    Group,
     Json,
     OwnLaw,
     Prob,
@@ -45,6 +46,7 @@ def predict(
     mean: Annotated[
         bool, typer.Option("--mean", help="The law's loss, without the noise of a single run.")
     ] = False,
+    group: Group = None,
     law: OwnLaw = None,
     prob: Prob = "0.9",
     seed: Seed = "0",
@@ -63,17 +65,24 @@ def predict(
     over that of the largest fitted run, or null), observed (if the table has losses) and loss
     (mean, median, lower, upper).
     """
-    from bayescale.cli_inputs import assignments, find_law, open_fit, read_runs, whole
+    from bayescale.cli_inputs import (
+        assignments,
+        check_ungrouped,
+        find_law,
+        open_fit,
+        read_runs,
+        whole,
+    )
 
     show, share = printer(json, csv), probability(prob)
     draw_seed = whole("--seed", seed)
-    named = assignments("predict", inputs or [])
+    named = assignments("input", inputs or [])
     if bool(named) == (table is not None):
         raise InputError("say which runs: inputs such as N=7B D=2T, or a table with --runs")
     if where is not None and table is None:
         raise InputError("--where is about a table of --runs, and none is given")
     rows = None if table is None else read_runs(table, where)
-    fitted = open_fit(fit, [find_law(law)] if law else [])
+    fitted = open_fit(fit, find_law(law) if law else None, group)
     if fitted.about["noise"] is None and not mean:
         raise InputError(
             f"{fit} holds published coefficients, which carry no noise, so a new run's loss is not "
@@ -85,15 +94,19 @@ def predict(
     from bayescale.variables import read_columns
 
     values: dict[str, Any] = {name: x[0] if len(x) == 1 else x for name, x in named.items()}
-    labels: Sequence[Any] = ()
+    labels: dict[str, list[str]] = {}
     observed: Sequence[float] = ()
     if rows is not None:
         values = dict(read_columns(rows, fitted.law.inputs, extra=fitted.law.variables))
-        labels = rows["run"].tolist() if "run" in rows else []
+        labels = {"run": rows["run"].astype(str).tolist()} if "run" in rows else {}
         observed = read_columns(rows, ["loss"])["loss"].tolist() if "loss" in rows else []
-    loss = predicted(fitted, mean=mean, seed=draw_seed, **values)
+    by = fitted.about.get("by")
+    groups = {by: rows[by].astype(str).tolist()} if by and rows is not None and by in rows else {}
+    if not groups:
+        check_ungrouped(fitted, fit)
+    loss = predicted(fitted, mean=mean, seed=draw_seed, **values, **groups)
     document = prediction_document(
-        fitted, loss, values, share, mean=mean, labels=labels, observed=observed
+        fitted, loss, values, share, mean=mean, labels=labels | groups, observed=observed
     )
     show(document, document["runs"], show_prediction)
 
@@ -111,6 +124,7 @@ def allocate(
             "--plot", metavar="FILE", help="Draw the optimum over compute: png, pdf, svg."
         ),
     ] = None,
+    group: Group = None,
     law: OwnLaw = None,
     prob: Prob = "0.9",
     json: Json = False,
@@ -132,7 +146,7 @@ def allocate(
     decides), and mean, median, lower and upper of every input and of loss; a listed input has
     choices too, the probability that each value is the best.
     """
-    from bayescale.cli_inputs import find_law, number, open_fit
+    from bayescale.cli_inputs import check_ungrouped, find_law, number, open_fit
 
     show, share = printer(json, csv), probability(prob)
     budgets = [number("--budget", text) for text in budget]
@@ -141,7 +155,8 @@ def allocate(
         from bayescale.cli_plans import check_plot_path
 
         check_plot_path(plot)
-    fitted = open_fit(fit, [find_law(law)] if law else [])
+    fitted = open_fit(fit, find_law(law) if law else None, group)
+    check_ungrouped(fitted, fit)
 
     from bayescale.allocation import allocate as optimum
     from bayescale.cli_plans import allocation_document, show_allocation
@@ -150,7 +165,7 @@ def allocate(
     if plot is not None:
         from bayescale.cli_plans import plot_allocation
 
-        plot_allocation(fitted, budgets, plot, options)
+        plot_allocation(fitted, budgets, plot, options, share)
     show(document, document["budgets"], show_allocation)
 
 
@@ -165,6 +180,7 @@ def decide(
     choose: Choose = None,
     bounds: Bounds = None,
     cost: Cost = None,
+    group: Group = None,
     law: OwnLaw = None,
     prob: Prob = "0.9",
     json: Json = False,
@@ -182,13 +198,14 @@ def decide(
     (every input), expected_loss, loss, expected_regret, regret (mean, median, lower, upper) and
     band (lower and upper of what varies among plans within that loss).
     """
-    from bayescale.cli_inputs import find_law, number, open_fit
+    from bayescale.cli_inputs import check_ungrouped, find_law, number, open_fit
 
     show, share = printer(json, csv), probability(prob)
     budgets = [number("--budget", text) for text in budget]
     give_up = number("--within", within)
     options = plan_options(fixed, choose, bounds, cost)
-    fitted = open_fit(fit, [find_law(law)] if law else [])
+    fitted = open_fit(fit, find_law(law) if law else None, group)
+    check_ungrouped(fitted, fit)
 
     from bayescale.cli_plans import decision_document, show_decision
     from bayescale.decision import decide as best_plan
@@ -217,18 +234,13 @@ def compare(
     JSON: by, fits (best first, each with name, elpd, se, elpd_diff, dse, p_worse, p, weight,
     pareto_k, distinguishable from the best, and reliable) and verdict (sentences).
     """
-    from bayescale.cli_inputs import find_law, open_fit
+    from bayescale.cli_inputs import find_law, open_fits
     from bayescale.cli_results import comparison_document, show_comparison
     from bayescale.progress import progress_bar
 
     show = printer(json, csv)
-    names = [path.stem for path in fits]
-    if len(set(names)) < len(names):
-        names = [str(path) for path in fits]
-    if len(set(names)) < len(names):
-        raise InputError("the same file is given twice; a comparison is of different fits")
     own = [find_law(where) for where in law or []]
-    loaded = {name: open_fit(path, own) for name, path in zip(names, fits, strict=True)}
+    loaded = open_fits(fits, own)
 
     from bayescale.comparison import compare as scores
 

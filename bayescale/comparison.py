@@ -79,8 +79,8 @@ def _check_same_runs(fits: Mapping[str, Fit]) -> None:
         theirs = losses[name]
         if ours.shape != theirs.shape:
             raise InputError(
-                f"{first!r} was fitted to {len(ours)} runs and {name!r} to {len(theirs)}: scores of "
-                "different runs cannot be compared; fit both to the same table"
+                f"{first!r} was fitted to {len(ours)} runs and {name!r} to {len(theirs)}: scores "
+                "of different runs cannot be compared; fit both to the same table"
             )
         if not np.allclose(ours, theirs, rtol=0, atol=1e-12):
             row = int(np.argmax(~np.isclose(ours, theirs, rtol=0, atol=1e-12)))

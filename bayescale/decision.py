@@ -31,8 +31,8 @@ def decide(
 ) -> xr.Dataset:
     """The one plan that minimises the posterior expected loss at a budget.
 
-    ``allocate`` gives an optimum for each draw; only one plan can be trained. This is the plan whose
-    loss, averaged over what the runs leave open, is least. Its *regret* in a draw is what it
+    ``allocate`` gives an optimum for each draw; only one plan can be trained. This is the plan
+    whose loss, averaged over what the runs leave open, is least. Its *regret* in a draw is what it
     loses there against that draw's own optimum.
 
     Parameters

@@ -1,4 +1,4 @@
-"""What the plots share: style, panels, axes with units, bands and intervals.
+"""What the plots share: style, panels, bands and intervals.
 
 matplotlib is loaded by the functions that need it, and its settings are changed only inside
 :func:`style`.
@@ -6,7 +6,7 @@ matplotlib is loaded by the functions that need it, and its settings are changed
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,8 +14,6 @@ import numpy as np
 from bayescale.errors import InputError
 from bayescale.fits import Fit
 from bayescale.prediction import interval
-from bayescale.quantities import format_number
-from bayescale.variables import variable
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -26,29 +24,23 @@ __all__ = [
     "LINES",
     "MARKERS",
     "as_fits",
-    "axis_label",
     "check_probs",
     "draw_band",
     "draw_intervals",
     "fit_colour",
     "head_room",
-    "is_log",
     "key",
     "label_outer",
     "level_colours",
-    "level_label",
-    "log_ticks",
     "make_panels",
     "middle",
     "note_simulated",
     "returned",
-    "scale_axis",
     "simulated",
     "style",
-    "symbol",
 ]
 
-_STYLE = {
+_STYLE: Any = {
     "axes.axisbelow": True,
     "axes.grid": True,
     "axes.labelsize": 9,
@@ -74,39 +66,6 @@ INK = "0.15"
 _FIT_COLOURS = ("#1f4e79", "#d9772b", "#4f9d8b", "#a05195", "#8c8c8c", "#c9a227")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), "-")
-
-_SYMBOLS = {
-    "N": "$N$",
-    "N_active": r"$N_\mathrm{active}$",
-    "D": "$D$",
-    "S": "$S$",
-    "G": "$G$",
-    "D_dense": r"$D_\mathrm{dense}$",
-    "D_upcycled": r"$D_\mathrm{upcycled}$",
-    "D_unique": r"$D_\mathrm{unique}$",
-}
-_TITLES = {
-    "N": "model size",
-    "N_active": "active size",
-    "D": "training data",
-    "S": "sparsity",
-    "G": "granularity",
-    "experts": "experts",
-    "expansion": "expansion rate",
-    "D_dense": "dense training",
-    "D_upcycled": "upcycled training",
-    "D_unique": "different data",
-    "flops": "training compute",
-    "budget": "training budget",
-}
-_UNITS = {"budget": "FLOP"}
-_SUBS = (
-    ((1.0,), 3),
-    ((1.0, 3.0), 3),
-    ((1.0, 2.0, 5.0), 2),
-    ((1.0, 2.0, 3.0, 5.0, 7.0), 2),
-    ((1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0), 0),
-)
 
 
 def style() -> Any:
@@ -145,7 +104,8 @@ def _checked(fits: Mapping[str, Fit], groups: bool, prefix: bool) -> dict[str, F
             found[f"{name}, {level}" if prefix else str(level)] = group(fit, str(level))
     if len(found) > len(_FIT_COLOURS):
         raise InputError(
-            f"{len(found)} fits or groups are too many to tell apart; give {len(_FIT_COLOURS)} at most"
+            f"{len(found)} fits or groups are too many to tell apart; give at most "
+            f"{len(_FIT_COLOURS)}"
         )
     return found
 
@@ -203,7 +163,7 @@ def make_panels(
     if ax is None:
         import matplotlib.pyplot as plt
 
-        figure = plt.figure(figsize=size, layout="constrained")
+        figure: Any = plt.figure(figsize=size, layout="constrained")
         grid: Any = figure.add_gridspec(rows, columns)
     elif isinstance(ax, Axes):
         place = ax.get_subplotspec()
@@ -211,8 +171,8 @@ def make_panels(
             return [ax]
         if place is None:
             raise InputError(
-                f"this plot has {count} panels, and the place of an Axes made by add_axes cannot be "
-                f"divided; give ax= {count} Axes, or one made by subplots"
+                f"this plot has {count} panels, and an Axes made by add_axes cannot be divided; "
+                f"give ax= {count} Axes, or one made by subplots"
             )
         figure, grid = ax.figure, place.subgridspec(rows, columns)
         ax.set_axis_off()
@@ -266,104 +226,6 @@ def key(panels: Sequence[Axes], columns: int, **options: Any) -> None:
         legend.set_in_layout(False)
 
 
-# --- axes -----------------------------------------------------------------------------------------
-
-
-def symbol(name: str) -> str:
-    """An input as it is written in a formula."""
-    return _SYMBOLS.get(name, name)
-
-
-def axis_label(
-    name: str, extra: Iterable[Any] = (), *, short: bool = False, simulated: bool = False
-) -> str:
-    """What an axis shows and its unit: of an input, of ``loss`` or of ``budget``."""
-    unit = _UNITS.get(name) or variable(name, extra).unit
-    words = symbol(name) if name in _SYMBOLS else _TITLES.get(name, name)
-    if name in _SYMBOLS and not short:
-        words = f"{_TITLES[name]} {words}"
-    if simulated:
-        words += ", simulated"
-    return f"{words} ({unit})" if unit else words
-
-
-def level_label(name: str, value: float, extra: Iterable[Any] = ()) -> str:
-    """A value of an input with its unit, such as ``190M parameters`` or ``S = 0.5``."""
-    if name == "budget":
-        return flop(value)
-    known = variable(name, extra)
-    if known.name == "experts":
-        return f"{value:.4g} expert{'' if value == 1 else 's'}"
-    if known.unit:
-        return f"{format_number(value)} {known.unit}"
-    return f"{symbol(name)} = {value:.3g}"
-
-
-def flop(value: float) -> str:
-    """A number of FLOPs for a legend."""
-    exponent = int(np.floor(np.log10(value) + 1e-9))
-    factor = f"{value / 10**exponent:.3g}"
-    times = "" if factor == "1" else rf"{factor} \times "
-    return rf"${times}10^{{{exponent}}}$ FLOP"
-
-
-def is_log(name: str, values: Any, extra: Iterable[Any] = ()) -> bool:
-    """Whether an axis of these values is logarithmic."""
-    low, high = float(np.min(values)), float(np.max(values))
-    if low <= 0:
-        return False
-    return variable(name, extra).scale is not None or name == "budget" or high / low >= 4
-
-
-def scale_axis(
-    ax: Axes,
-    which: str,
-    name: str,
-    values: Any,
-    *,
-    log: bool,
-    extra: Iterable[Any] = (),
-    short: bool = False,
-) -> None:
-    """Scale, ticks and label of the ``x`` or ``y`` axis for values of an input."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
-    axis = getattr(ax, f"{which}axis")
-    getattr(ax, f"set_{which}label")(axis_label(name, extra, short=short))
-    if not log:
-        return
-    getattr(ax, f"set_{which}scale")("log")
-    values = np.asarray(values, dtype=float)
-    low, high = values.min(), values.max()
-    levels = np.unique(np.round(np.log2(values), 6))
-    if variable(name, extra).scale is None and name != "budget" and (levels % 1 == 0).all():
-        axis.set_major_locator(LogLocator(base=2, subs=(1.0,), numticks=9))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_minor_locator(NullLocator())
-        return
-    log_ticks(axis, low, high, _power if name in ("budget", "flops") else format_number)
-
-
-def log_ticks(axis: Any, low: float, high: float, write: Callable[[float], str]) -> None:
-    """Ticks of a logarithmic axis that suit its range, written as told."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
-
-    decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
-    # The coarsest ticks of which enough lie in the range, so that none overlap.
-    for subs, enough in _SUBS:
-        ticks = np.outer(decades, subs)
-        if ((ticks >= low * 0.99) & (ticks <= high * 1.01)).sum() >= enough:
-            break
-    axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=6))
-    axis.set_minor_locator(LogLocator(base=10, subs=np.arange(2, 10), numticks=99))
-    axis.set_minor_formatter(NullFormatter())
-    axis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
-
-
-def _power(value: float) -> str:
-    return flop(value).removesuffix(" FLOP") if value > 0 else ""
-
-
 # --- colours, bands and intervals -----------------------------------------------------------------
 
 
@@ -396,7 +258,7 @@ def draw_band(
 ) -> None:
     """Posterior median as a line in its credible bands."""
     step: Any = {"step": "mid"} if steps else {}
-    drawstyle = {"drawstyle": "steps-mid"} if steps else {}
+    drawstyle: Any = {"drawstyle": "steps-mid"} if steps else {}
     (median,) = ax.plot(x, middle(draws), **drawstyle, **line)
     for i, prob in enumerate(check_probs(probs)):
         bounds = interval(draws, prob)

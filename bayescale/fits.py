@@ -166,8 +166,8 @@ def load_fit(path: str | os.PathLike[str], law: Law | None = None) -> Fit:
     then, now = about.get("probe"), _probe(law)
     if then is not None and now is not None and not math.isclose(then, now, rel_tol=1e-9):
         raise InputError(
-            f"{source} was made with another formula of {law.name!r}, which gave {then:.6g} where it "
-            f"now gives {now:.6g}; load it with the law it was made with, or fit the runs again"
+            f"{source} was made with another formula of {law.name!r}, which gave {then:.6g} where "
+            f"it now gives {now:.6g}; load it with the law it was made with, or fit the runs again"
         )
     return Fit(law, tree)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -136,6 +136,11 @@ def find_groups(
     vary = tuple(vary)
     if pool not in ("partial", "none"):
         raise InputError(f"pool={pool!r} is not known; choose 'partial' or 'none'")
+    if by in ("chain", "draw", "run"):
+        raise InputError(
+            f"by={by!r} would name the groups as a fit names its own dimension; rename the column: "
+            f"runs.rename(columns={{{by!r}: '{by}_name'}})"
+        )
     if by not in runs.columns:
         raise InputError(f"by={by!r} is not a column of the runs; they have {list(runs.columns)}")
     if runs[by].isna().any():
@@ -149,7 +154,7 @@ def find_groups(
         )
     levels, member = np.unique(runs[by].astype(str).to_numpy(str), return_inverse=True)
     if len(levels) < 2:
-        raise InputError(f"column {by!r} has one group only ({levels[0]!r}); leave by= out")
+        raise InputError(f"column {by!r} has one group only ({str(levels[0])!r}); leave by= out")
 
     priors = coordinates.priors
     varied = Coordinates(
@@ -160,8 +165,7 @@ def find_groups(
     hyper: dict[str, Prior] = {}
     if pool == "partial":
         for name in vary:
-            prior = priors[name]
-            hyper[f"{name}_centre"] = Prior(prior.distribution, prior.a, prior.b, "plain", prior.share)
+            hyper[f"{name}_centre"] = replace(priors[name], role="plain")
             hyper[f"{name}_spread"] = SPREAD
     kept = {name: prior for name, prior in priors.items() if name not in vary}
     shared = Coordinates(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import numbers
 import warnings
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -182,9 +181,13 @@ def fit(
 
 
 def _whole(name: str, value: Any, least: int = 1) -> int:
-    if not isinstance(value, numbers.Real) or value != value // 1 or value < least:
+    try:
+        whole = int(value)
+    except (TypeError, ValueError, OverflowError):
+        whole = least - 1
+    if whole != value or whole < least:
         raise InputError(f"{name} must be a whole number of at least {least}, not {value!r}")
-    return int(value)
+    return whole
 
 
 def _sample(
@@ -219,7 +222,7 @@ def _sample(
     used = {shared.name for shared in compiled.shared_var_keys}
     data = {_DATA + name: value for name, value in task.data.items() if _DATA + name in used}
     ready = dataclasses.replace(compiled.with_data(**data), initial_point_func=start)
-    return nutpie.sample(
+    sampling = nutpie.sample(
         ready,
         draws=draws,
         tune=tune,
@@ -232,7 +235,14 @@ def _sample(
         progress_bar=False,
         progress_callback=callback,
         progress_rate=100,
+        blocking=False,
     )
+    try:
+        return sampling.wait()
+    except BaseException:
+        # When it waits itself, nutpie returns what an interrupt left as if it were all the draws.
+        sampling.cancel()
+        raise
 
 
 # Compiling takes seconds and sampling less than one, so a law is compiled once a process: runs
@@ -427,8 +437,8 @@ def _warn(fit: Fit) -> None:
     for name, row in table[~table.ok].iterrows():
         found.append(f"{name}: R-hat {row.rhat:.3f}, ESS {row.ess_bulk:.0f}/{row.ess_tail:.0f}")
     warnings.warn(
-        f"the posterior of {fit.law.name!r} is not to be trusted yet ({'; '.join(found)}); draw more "
-        "(draws=4000), or fix or inform what the runs do not determine through priors=...",
+        f"the posterior of {fit.law.name!r} is not to be trusted yet ({'; '.join(found)}); draw "
+        "more (draws=4000), or fix or inform what the runs do not determine through priors=...",
         FitWarning,
         stacklevel=3,
     )

@@ -20,10 +20,8 @@ from bayescale.variables import Variable
 __all__ = ["Coefficients", "Law", "law"]
 
 # Dimensions and variables of a fit, and arguments of the functions that take inputs by name.
-_RESERVED = frozenset(
-    ("budget", "chain", "draw", "fit", "log_loss", "log_posterior", "loss", "loss_scale")
-    + ("mean", "run", "seed")
-)
+_RESERVED = {"budget", "chain", "draw", "fit", "mean", "run", "seed"}
+_RESERVED |= {"log_loss", "log_posterior", "loss", "loss_scale"}
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,9 @@ class Coefficients:
     source
         Paper and table.
     certainty
-        How the numbers were read: ``"full text"``, ``"official code"``, ``"notes"``
-        (third-party notes or code), or ``"second-hand"``.
+        How the numbers were read: ``"full text"``, ``"official code"``, ``"third-party code"``,
+        ``"notes"`` (of a careful reader) or ``"second-hand"``; ``"refit"`` where this package fitted
+        them to the authors' own runs.
     errors
         Published standard errors, where there are any.
     note
@@ -128,8 +127,8 @@ class Law:
         return f"<law {self.signature()}>"
 
     def __reduce__(self) -> Any:
-        # Like a function, a law is pickled as the name that it is bound to: workers in other processes
-        # import its module, and a law without such a name is refused here rather than there.
+        # Like a function, a law is pickled as the name that it is bound to: workers in other
+        # processes import its module, and one without such a name is refused here, not there.
         return self.function.__qualname__
 
 
@@ -244,8 +243,8 @@ def _read_signature(function: Callable[..., Any]) -> tuple[tuple[str, ...], dict
             )
     if not inputs or not priors:
         raise InputError(
-            f"law {function.__name__!r} needs inputs before a star and coefficients after it, as in "
-            "def my_law(N, D, *, E=floor(), A=amplitude(), alpha=exponent())"
+            f"law {function.__name__!r} needs inputs before a star and coefficients after it, as "
+            "in def my_law(N, D, *, E=floor(), A=amplitude(), alpha=exponent())"
         )
     reserved = [n for n in (*inputs, *priors) if n.startswith("noise_") or n in _RESERVED]
     if reserved:

@@ -1,7 +1,7 @@
 """Functions for law bodies that work on every kind of number a law is called with.
 
-A law is evaluated on floats, NumPy arrays, labelled ``xarray.DataArray`` draws and symbolic PyTensor
-variables. Operators work on all of them; the functions here do too.
+A law is evaluated on floats, NumPy arrays, labelled ``xarray.DataArray`` draws and symbolic
+PyTensor variables. Operators work on all of them; the functions here do too.
 """
 
 from __future__ import annotations

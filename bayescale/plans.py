@@ -65,7 +65,7 @@ class Plans:
         """Every input of the plan that spends the whole budget."""
         given: dict[str, Any] = {**self.fixed, **listed}
         if self.free is not None:
-            given[self.free] = np.exp(log_free)
+            given[self.free] = np.clip(np.exp(log_free), *self.bounds[self.free])
         # Training costs are affine in tokens: two evaluations give the tokens a budget buys. The
         # second is at a number so large that nothing is lost when the first is taken off.
         start, most = self.spend(given, 0.0), self.spend(given, _MANY)
@@ -96,7 +96,7 @@ class Plans:
     def _crossing(
         self, budget: Any, listed: Mapping[str, float], limit: float, inside: Any, outside: Any
     ) -> Any:
-        """The end ``outside``, or by bisection the point towards ``inside`` that meets the limit."""
+        """The end ``outside``, or by bisection a point towards ``inside`` that meets the limit."""
         upper = np.all(inside > outside)
 
         def meets(x: Any) -> Any:
@@ -165,7 +165,8 @@ def plans(
     extra = sorted(set(bounds or {}) - set(counts))
     if extra:
         raise InputError(
-            f"bounds names {extra[0]!r}, which is not a free count ({', '.join(counts)}); leave it out"
+            f"bounds names {extra[0]!r}, which is not a free count ({', '.join(counts)}); leave it "
+            "out"
         )
     limits = {name: _limits(law, name, bounds or {}) for name in counts}
     combinations = itertools.product(*lists.values())

@@ -13,21 +13,18 @@ from bayescale.figures import (
     INK,
     MARKERS,
     as_fits,
-    axis_label,
     check_probs,
     draw_intervals,
     fit_colour,
     head_room,
-    is_log,
     label_outer,
-    log_ticks,
     make_panels,
     note_simulated,
     returned,
-    scale_axis,
     style,
 )
 from bayescale.fits import Fit, coefficients
+from bayescale.plot_axes import axis_label, is_log, log_ticks, scale_axis
 from bayescale.prediction import interval, predict
 from bayescale.variables import VARIABLES, derive, read_columns
 
@@ -111,10 +108,12 @@ def plot_predictions(
             places = at * np.exp(shift) if log_x else at + shift
             shown = 100 * (loss / xr.DataArray(observed, dims="run") - 1) if relative else loss
             noisy = named[name].about["noise"] is not None
-            look = {"color": fit_colour(i), "marker": MARKERS[i % len(MARKERS)]}
+            look: dict[str, Any] = {"color": fit_colour(i), "marker": MARKERS[i % len(MARKERS)]}
             draw_intervals(panel, places, shown, probs if noisy else (), across=False, **look)
             label = f"{name}, {_inside(loss, observed, probs[0])}" if noisy else f"{name}, no noise"
-            entry = {"linewidth": 1.4, "markerfacecolor": "white"} if noisy else {"linestyle": "none"}
+            entry = (
+                {"linewidth": 1.4, "markerfacecolor": "white"} if noisy else {"linestyle": "none"}
+            )
             panel.plot([], [], label=label, **entry, **look)
         what = "observed, simulated" if runs.attrs.get("simulated") else "observed"
         if relative:
@@ -183,7 +182,7 @@ def plot_coefficients(
     probs: Sequence[float] = (0.5, 0.9),
     ax: Any = None,
 ) -> Any:
-    """Credible intervals of a law's coefficients beside its published values.
+    r"""Credible intervals of a law's coefficients beside its published values.
 
     Each coefficient has a panel of its own, logarithmic for a positive amplitude. Published
     standard errors are drawn as the normal interval of the widest probability.
@@ -220,7 +219,7 @@ def plot_coefficients(
     >>> from bayescale.models import dense
     >>> panels = bs.plotting.plot_coefficients(bs.published(dense, "besiroglu2024"))
     >>> [panel.get_xlabel() for panel in panels][:3]
-    ['$E$ (nats per token)', '$A$ (nats, raw units)', '$\\\\alpha$ (dimensionless)']
+    ['$E$ (nats per token)', '$A$ (nats, raw units)', '$\\alpha$ (dimensionless)']
     """
     named, probs = as_fits(fits), check_probs(probs)
     law = next(iter(named.values())).law
@@ -235,7 +234,7 @@ def plot_coefficients(
     sets = _known("published", published, law.published, law.name) if units == "raw" else []
     sets = [name for name in sets if name not in named]
     rows = [*draws, *sets]
-    across = len(shown) if len(shown) < 4 else -(-len(shown) // 2)
+    across = len(shown) if len(shown) < 4 else min(-(-len(shown) // 2), 4)
     height = -(-len(shown) // across) * (0.22 * len(rows) + 0.75)
     with style():
         panels = make_panels(
@@ -245,7 +244,8 @@ def plot_coefficients(
             ends = _draw_coefficient(panel, name, draws, [law.published[s] for s in sets], probs)
             prior = law.priors[name]
             # A published amplitude's interval may reach below zero; the axis then cuts it off.
-            _scale_coefficient(panel, prior.role == "amplitude" and prior.positive, ends)
+            log = prior.positive and prior.role in ("amplitude", "plain")
+            _scale_coefficient(panel, log, ends)
             panel.set_xlabel(_coefficient_label(name, prior.role, units))
             panel.set_yticks(range(len(rows)), rows)
             panel.set_ylim(len(rows) - 0.4, -0.6)
@@ -290,7 +290,7 @@ def _draw_coefficient(
     ends: list[float] = []
     for row, values in enumerate(draws.values()):
         value = values[name]
-        look = {"color": fit_colour(row), "marker": MARKERS[row % len(MARKERS)]}
+        look: dict[str, Any] = {"color": fit_colour(row), "marker": MARKERS[row % len(MARKERS)]}
         sure = bool((value == value[0, 0]).all())  # published, or fixed in the fit
         draw_intervals(panel, row, value, () if sure else probs, **look)
         ends += [float(end) for end in interval(value, probs[0])]
@@ -328,11 +328,15 @@ def _number(value: float) -> str:
     return rf"$10^{{{exponent}}}$" if factor == "1" else rf"${factor}\!\times\!10^{{{exponent}}}$"
 
 
-_GREEK = ("alpha", "beta", "gamma", "delta", "sigma", "lambda", "mu", "nu", "theta", "kappa")
+_GREEK = (
+    *("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "kappa", "lambda"),
+    *("mu", "nu", "xi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega"),
+)
 
 
 def _coefficient_label(name: str, role: str, units: str) -> str:
     stem, _, index = name.partition("_")
+    index = index if len(index) < 2 else rf"\mathrm{{{index.replace('_', r'\ ')}}}"
     letter = rf"\{stem}" if stem in _GREEK else stem if len(stem) == 1 else rf"\mathrm{{{stem}}}"
     written = f"${letter}_{{{index}}}$" if index else f"${letter}$"
     unit = {

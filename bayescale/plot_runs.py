@@ -14,27 +14,23 @@ from bayescale.figures import (
     INK,
     LINES,
     MARKERS,
-    axis_label,
     check_probs,
     draw_band,
     fit_colour,
-    is_log,
     key,
     label_outer,
     level_colours,
-    level_label,
     make_panels,
     returned,
-    scale_axis,
     simulated,
     style,
-    symbol,
 )
 from bayescale.fits import Fit
 from bayescale.law import Law
+from bayescale.plot_axes import axis_label, is_log, level_label, scale_axis, symbol
 from bayescale.prediction import predict
 from bayescale.quantities import format_number
-from bayescale.variables import read_columns, variable
+from bayescale.variables import Variable, read_columns, variable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,8 +115,8 @@ def plot_fit(
     series = _levels(by, columns, extra, _MOST_LEVELS) if by else None
     cells = _levels(panels, columns, extra, _MOST_PANELS) if panels else None
     log_x = is_log(x, columns[x], extra)
-    grid = _grid(columns[x], log_x)
-    fitted_on_simulated = simulated(fit) if runs is None else bool(runs.attrs.get("simulated"))
+    grid = _grid(variable(x, extra), columns[x], log_x)
+    made_up = simulated(fit) if runs is None else bool(runs.attrs.get("simulated"))
 
     count = 1 if cells is None else len(cells.values)
     across = {1: 1, 2: 2, 4: 2}.get(count, 3)
@@ -138,7 +134,7 @@ def plot_fit(
             else:
                 _draw_levels(panel, fit, x, grid, held, prob, series, here, columns, loss)
             scale_axis(panel, "x", x, columns[x], log=log_x, extra=extra, short=count > 1)
-            panel.set_ylabel(axis_label("loss", simulated=fitted_on_simulated))
+            panel.set_ylabel(_loss_label(made_up, short=count > 1))
         _limit(drawn, loss)
         label_outer(drawn)
         if series is not None and series.distinct:
@@ -147,6 +143,11 @@ def plot_fit(
         elif series is not None:
             _colour_bar(drawn, series, columns[series.name], extra)
     return returned(drawn)
+
+
+def _loss_label(made_up: bool, short: bool) -> str:
+    label = axis_label("loss")
+    return f"simulated {label}".replace(" (", "\n(" if short else " (") if made_up else label
 
 
 def _read(fit: Fit, runs: pd.DataFrame | None) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -185,9 +186,9 @@ def _roles(
 
     open_ = [name for name in varied if name not in given]
     if x is None:
-        # The last of several token counts, which for upcycling is the one that a plan extends.
-        ranked = sorted(reversed(open_), key=lambda name: rank(name, "tokens"))
-        x = ranked[0] if ranked else next(n for n in reversed(law.inputs) if n not in given)
+        # Of several token counts those trained on, or the last: the one that a run goes on with.
+        choice = open_[::-1] or [name for name in law.inputs[::-1] if name not in given]
+        x = min(choice, key=lambda name: (rank(name, "tokens"), name != "D"))
         open_ = [name for name in open_ if name != x]
     open_.sort(key=lambda name: rank(name, "parameters"))
     if by is None and open_:
@@ -225,12 +226,13 @@ def _levels(
     return _Levels(name, of_run, np.array(middles), distinct)
 
 
-def _grid(values: np.ndarray, log: bool) -> np.ndarray:
+def _grid(known: Variable, values: np.ndarray, log: bool) -> np.ndarray:
+    """Places of a curve, a little past the runs where the input allows that."""
     low, high = values.min(), values.max()
-    if log:
-        room = max(0.06 * np.log(high / low), 0.05)
-        return np.exp(np.linspace(np.log(low) - room, np.log(high) + room, _POINTS))
-    return np.linspace(low, high, _POINTS)
+    if not log:
+        return np.linspace(low, high, _POINTS)
+    room = max((high / low) ** 0.06, 1.05)
+    return np.geomspace(max(low / room, known.low), min(high * room, known.high), _POINTS)
 
 
 def _cell_title(cells: _Levels, i: int, values: np.ndarray, extra: tuple[Any, ...]) -> str:
@@ -270,13 +272,7 @@ def _draw_levels(
         marker = MARKERS[j % len(MARKERS)]
         _draw_points(panel, columns[x][these], loss[these], color=colour[j], marker=marker)
         # An entry for the line and the marker together, whether or not this panel has such runs.
-        label = level_label(series.name, value, fit.law.variables)
-        panel.plot([], [], marker=marker, label=_short(label), **look)
-
-
-def _short(label: str) -> str:
-    """A level without its unit, which the key's title gives."""
-    return label.split(" ")[0] if label.endswith(("parameters", "tokens")) else label
+        panel.plot([], [], marker=marker, label=format_number(value), **look)
 
 
 def _draw_series(
@@ -294,7 +290,9 @@ def _draw_series(
 
 def _draw_points(panel: Axes, x: np.ndarray, loss: np.ndarray, *, color: Any, **look: Any) -> None:
     size = 18 if len(x) < 60 else 12
-    panel.scatter(x, loss, s=size, color=color, edgecolors="white", linewidths=0.4, zorder=3, **look)
+    panel.scatter(
+        x, loss, s=size, color=color, edgecolors="white", linewidths=0.4, zorder=3, **look
+    )
 
 
 def _spread(values: np.ndarray, log: bool) -> np.ndarray:

@@ -8,8 +8,9 @@ import numpy as np
 import xarray as xr
 
 from bayescale.errors import InputError
-from bayescale.figures import INK, make_panels, scale_axis, simulated, style
+from bayescale.figures import INK, make_panels, simulated, style
 from bayescale.fits import Fit
+from bayescale.plot_axes import scale_axis
 from bayescale.prediction import interval
 from bayescale.quantities import format_number
 from bayescale.upcycling import upcycling_probability, upcycling_threshold
@@ -68,8 +69,7 @@ def plot_upcycling(
     --------
     >>> import bayescale as bs
     >>> from bayescale.models import dense, upcycling
-    >>> mixtures = {"liew": dict(E=0.165, A=7.05, alpha=0.080, B=32.0, beta=0.161)}
-    >>> scratch = bs.published(bs.law(published=mixtures)(dense.function), "liew")
+    >>> scratch = bs.published(dense, "liew2025_moe")
     >>> upcycled = bs.published(upcycling, "liew2025")
     >>> span = {"D_dense": (1e10, 1e12), "D_upcycled": (1e9, 1e12)}
     >>> ax = plot_upcycling(upcycled, scratch, N=1e9, **span)
@@ -101,8 +101,9 @@ def plot_upcycling(
             panel.plot(x, shown, linestyle=line, color=INK, linewidth=width, label=label)
         if upcycled.runs is not None:
             runs = upcycled.runs
-            places = np.unique([runs[name].values for name in ("D_dense", "D_upcycled")], axis=1)
-            panel.scatter(*places, s=14, color=INK, edgecolors="white", label="runs", zorder=3)
+            columns = [runs[name].values for name in ("D_dense", "D_upcycled")]
+            before, after = np.unique(columns, axis=1)
+            panel.scatter(before, after, 14, INK, edgecolors="white", label="runs", zorder=3)
         for which, name, ends in (("x", "D_dense", across), ("y", "D_upcycled", up)):
             scale_axis(panel, which, name, np.array(ends), log=True)
             getattr(panel, f"set_{which}lim")(*ends)

@@ -1,7 +1,34 @@
-"""Plots."""
+"""Plots of fits, drawn with matplotlib.
 
-from bayescale.plot_budgets import plot_allocation, plot_isoflop
+Each takes a fit (or several by name) and keyword options, draws on ``ax`` if it is given and
+otherwise on a new figure, and returns the Axes, or an array of them where it has several panels.
+One given Axes is divided among the panels; a figure of ``layout="constrained"`` keeps labels apart.
+Bars and bands are equal-tailed credible intervals, lines and points posterior medians.
+
+Trace, rank and pair plots are ArviZ's: ``fit.tree`` is an ArviZ ``DataTree``.
+
+Examples
+--------
+>>> import bayescale as bs
+>>> from bayescale.models import dense
+>>> fit = bs.published(dense, "besiroglu2024")
+>>> bs.plotting.plot_isoflop(fit, 1e22).get_ylabel()
+'loss (nats per token)'
+"""
+
+from __future__ import annotations
+
+from bayescale.plot_allocation import plot_allocation
 from bayescale.plot_checks import plot_coefficients, plot_predictions
+from bayescale.plot_isoflop import plot_isoflop
 from bayescale.plot_runs import plot_fit
+from bayescale.plot_upcycling import plot_upcycling
 
-__all__ = ["plot_allocation", "plot_coefficients", "plot_fit", "plot_isoflop", "plot_predictions"]
+__all__ = [
+    "plot_allocation",
+    "plot_coefficients",
+    "plot_fit",
+    "plot_isoflop",
+    "plot_predictions",
+    "plot_upcycling",
+]

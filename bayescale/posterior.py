@@ -233,13 +233,8 @@ def _resolve_priors(
         if isinstance(chosen, Prior):
             # The role is the law's: it says what the coefficient does, not how it is distributed.
             sampled[name] = Prior(chosen.distribution, chosen.a, chosen.b, prior.role, chosen.share)
-        elif isinstance(chosen, numbers.Real) and math.isfinite(chosen):
-            fixed[name] = float(chosen)
         else:
-            raise InputError(
-                f"priors[{name!r}] is a prior, such as bs.lognormal(0.3, 0.5), or a number that "
-                f"fixes the coefficient, not {chosen!r}"
-            )
+            fixed[name] = _number(name, chosen)
     if not sampled:
         raise InputError("every coefficient is fixed: nothing is left to fit")
     noise_priors = {}
@@ -252,3 +247,12 @@ def _resolve_priors(
             )
         noise_priors[name] = chosen
     return sampled, fixed, noise_priors
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, numbers.Real) and math.isfinite(value):
+        return float(value)
+    raise InputError(
+        f"priors[{name!r}] is a prior, such as bs.lognormal(0.3, 0.5), or a number that fixes the "
+        f"coefficient, not {value!r}"
+    )

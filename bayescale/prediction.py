@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import xarray as xr
@@ -77,7 +77,8 @@ def predict(
             for name in model.priors
         }
         rng = np.random.default_rng(seed)
-        loss = loss * np.exp(model.draw(rng, loss.shape, parameters))
+        with np.errstate(over="ignore"):  # Noise of under one degree of freedom has no end.
+            loss = loss * np.exp(model.draw(rng, loss.shape, parameters))
     loss.name = "loss"
     loss.attrs = {"units": "nats per token", "long_name": "mean loss" if mean else "new run's loss"}
     return loss
@@ -87,9 +88,10 @@ def _of_groups(fit: Fit, by: str, levels: Any) -> Fit:
     """The fit with the coefficients of given groups: of one, or of one for each run."""
     wanted = np.asarray(levels).astype(str)
     known = fit.posterior[by].values.astype(str)
-    unknown = sorted(set(np.atleast_1d(wanted)) - set(known))
+    unknown = sorted(set(np.atleast_1d(wanted).tolist()) - set(known.tolist()))
     if unknown:
-        raise InputError(f"there is no group {unknown[0]!r} in {by!r}; there are {list(known)}")
+        listed = known.tolist()
+        raise InputError(f"there is no group {unknown[0]!r} in {by!r}; there are {listed}")
     pick = xr.DataArray(wanted, dims="run") if wanted.ndim else str(wanted)
     chosen = fit.posterior.sel({by: pick}).drop_vars(by)
     tree = xr.DataTree.from_dict({"posterior": chosen})
@@ -209,7 +211,7 @@ def interval[Labelled: (xr.DataArray, xr.Dataset)](x: Labelled, prob: float = 0.
         raise InputError(f"an interval needs the dimensions chain and draw; these are {x.dims}")
     tails = [(1 - prob) / 2, (1 + prob) / 2]
     # Between two infinite draws (a threshold never reached) interpolation would give no number.
-    method = "inverted_cdf" if np.isinf(x).any() else "linear"
+    method: Literal["inverted_cdf", "linear"] = "inverted_cdf" if np.isinf(x).any() else "linear"
     bounds = x.quantile(tails, dim=("chain", "draw"), method=method, keep_attrs=True)
     bounds = bounds.rename(quantile="ci_bound").assign_coords(ci_bound=["lower", "upper"])
     return bounds.transpose(..., "ci_bound")
@@ -262,6 +264,14 @@ def simulate(
             )
         coefficients = law.published[coefficients]
     values = coefficients.values if isinstance(coefficients, Coefficients) else coefficients
+    missing, unknown = set(law.coefficients) - set(values), set(values) - set(law.coefficients)
+    if missing or unknown:
+        wrong = f"missing {sorted(missing)}" if missing else f"unknown {sorted(unknown)}"
+        raise InputError(f"coefficients of law {law.name!r}: {wrong}; it has {law.coefficients}")
+    if not (np.isfinite(noise_scale) and noise_scale >= 0):
+        raise InputError(f"noise_scale is a number of at least 0, not {noise_scale!r}")
+    if noise_dof is not None and not noise_dof > 0:
+        raise InputError(f"noise_dof is a number above 0, or None, not {noise_dof!r}")
     inputs = read_columns(design, law.inputs, extra=law.variables)
     rng = np.random.default_rng(seed)
     z = (

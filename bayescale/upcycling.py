@@ -70,13 +70,10 @@ def upcycling_threshold(upcycled: Fit, scratch: Fit, *, N: Any, D_dense: Any) ->
 
     Examples
     --------
-    The published coefficients of Liew et al. 2025, of upcycling and of training from scratch:
-
     >>> import bayescale as bs
     >>> from bayescale.models import dense, upcycling
-    >>> mixtures = {"liew": dict(E=0.165, A=7.05, alpha=0.080, B=32.0, beta=0.161)}
-    >>> scratch = bs.published(bs.law(published=mixtures)(dense.function), "liew")
     >>> upcycled = bs.published(upcycling, "liew2025")
+    >>> scratch = bs.published(dense, "liew2025_moe")
     >>> limit = bs.upcycling_threshold(upcycled, scratch, N=1e9, D_dense=[1e10, 1e11, 2.4e12])
     >>> [f"{tokens:.2g}" for tokens in limit.values.ravel()]
     ['7.1e+09', '5.1e+10', 'inf']

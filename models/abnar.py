@@ -1,5 +1,5 @@
-r"""The expert-sparsity law of Abnar et al. 2025 (arXiv:2501.12370), "Parameters vs FLOPs: scaling laws
-for optimal sparsity for mixture-of-experts language models", equation 6.
+r"""The expert-sparsity law of Abnar et al. 2025 (arXiv:2501.12370), "Parameters vs FLOPs: scaling
+laws for optimal sparsity for mixture-of-experts language models", equation 6.
 
 .. math:: L(N, D, S) = \frac{a}{N^{\alpha}} + \frac{b}{D^{\beta}} + \frac{c}{(1-S)^{\lambda}}
    + \frac{d}{(1-S)^{\delta} N^{\gamma}} + e
@@ -53,18 +53,18 @@ def abnar(
     D: Any,
     S_experts: Any,
     *,
-    a: Any = amplitude(),
+    a: Any = amplitude(0.1),
     alpha: Any = exponent(0.35, 0.6),
     b: Any = amplitude(),
     beta: Any = exponent(0.3),
-    c: Any = amplitude(),
+    c: Any = amplitude(0.15),
     lambda_: Any = normal(-0.1, 0.15, role="exponent"),
     d: Any = amplitude(),
     delta: Any = exponent(0.16),
     gamma: Any = exponent(0.16),
     e: Any = floor(0.4),
 ) -> Any:
-    r"""Abnar 2025: :math:`aN^{-\alpha}+bD^{-\beta}+c(1-S)^{-\lambda}+d(1-S)^{-\delta}N^{-\gamma}+e`.
+    r"""Abnar 2025: :math:`a/N^\alpha + b/D^\beta + c/(1-S)^\lambda + d/((1-S)^\delta N^\gamma)+e`.
 
     Parameters
     ----------
@@ -86,10 +86,4 @@ def abnar(
         Irreducible loss, nats per token.
     """
     active = 1 - S_experts
-    return (
-        a * N**-alpha
-        + b * D**-beta
-        + c * active**-lambda_
-        + d * active**-delta * N**-gamma
-        + e
-    )
+    return a * N**-alpha + b * D**-beta + c * active**-lambda_ + d * active**-delta * N**-gamma + e

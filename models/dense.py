@@ -10,10 +10,14 @@ The compute-optimal allocation under :math:`C = 6 N D` has the closed form
 
 .. math:: N^* = G (C/6)^{\beta/(\alpha+\beta)}, \quad D^* = G^{-1} (C/6)^{\alpha/(\alpha+\beta)},
    \quad G = (\alpha A / (\beta B))^{1/(\alpha+\beta)}.
+
+Published sets count ``N`` differently and come from different corpora and tokenizers: their losses
+at one point agree far better than their coefficients, and their floors do not compare.
 """
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from bayescale.cost import dense_flops
@@ -43,7 +47,57 @@ PUBLISHED = {
         source="Besiroglu et al. 2024, arXiv:2404.10102, all 245 digitised runs",
         certainty="notes",
     ),
-}
+    "muennighoff2023": Coefficients(
+        values={"E": math.exp(0.6254804), "A": math.exp(6.255414), "alpha": 0.3526596,
+                "B": math.exp(7.3049974), "beta": 0.3526596},
+        source="Muennighoff et al. 2023, arXiv:2305.16264, README of the authors' code, C4",
+        certainty="official code",
+        note="The single-epoch base of the law of repeated data; alpha and beta tied.",
+    ),
+    "krajewski2024": Coefficients(
+        values={"E": 0.47, "A": 16.3, "alpha": 0.126, "B": 26.7, "beta": 0.127},
+        source="Krajewski et al. 2024, arXiv:2402.07871, Table 1, dense",
+        certainty="full text",
+        note="N leaves embeddings out, 12 d^2 n. The floor was not fitted: it is that of the "
+        "mixture of experts (granularity, set 'krajewski2024'). Smoothed training loss on C4.",
+    ),
+    "liew2025": Coefficients(
+        values={"E": 0.165, "A": 12.3, "alpha": 0.116, "B": 8.83, "beta": 0.088},
+        source="Liew et al. 2025, arXiv:2502.03009, Table 2, dense",
+        certainty="notes",
+        note="The dense parent of the upcycling law (set 'liew2025' there), whose floor it shares. "
+        "Whether N counts embeddings is not known. Renamed from the paper's: A and alpha are "
+        "those of N, its B and beta; B and beta those of D, its A and alpha.",
+    ),
+    "liew2025_moe": Coefficients(
+        values={"E": 0.165, "A": 7.05, "alpha": 0.080, "B": 32.0, "beta": 0.161},
+        source="Liew et al. 2025, arXiv:2502.03009, Table 2, mixture of experts from scratch",
+        certainty="notes",
+        note="Eight experts of which two are active. N is the size of the dense model that each "
+        "expert set is built on, as in the upcycling law, not the mixture's own: 6 N D is not "
+        "its cost. Renamed from the paper's as in 'liew2025'.",
+    ),
+    "sardana2024_100": Coefficients(
+        values={"E": 0.17, "A": 7.199, "alpha": 0.08, "B": 25.97, "beta": 0.13},
+        source="Sardana et al. 2024, arXiv:2401.00448, runs of at most 100 tokens per parameter",
+        certainty="notes",
+    ),
+    "sardana2024_250": Coefficients(
+        values={"E": 0.98, "A": 14.23, "alpha": 0.13, "B": 39.54, "beta": 0.16},
+        source="Sardana et al. 2024, arXiv:2401.00448, runs of at most 250 tokens per parameter",
+        certainty="notes",
+    ),
+    "sardana2024_500": Coefficients(
+        values={"E": 0.95, "A": 17.07, "alpha": 0.13, "B": 35.80, "beta": 0.16},
+        source="Sardana et al. 2024, arXiv:2401.00448, runs of at most 500 tokens per parameter",
+        certainty="notes",
+    ),
+    "sardana2024_all": Coefficients(
+        values={"E": 1.45, "A": 33.66, "alpha": 0.18, "B": 138.9, "beta": 0.24},
+        source="Sardana et al. 2024, arXiv:2401.00448, all runs",
+        certainty="notes",
+    ),
+}  # fmt: skip
 
 
 @law(published=PUBLISHED, cost=dense_flops)

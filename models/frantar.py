@@ -4,9 +4,9 @@ sparsely-connected foundation models", equation 1.
 .. math:: L(S, N, D) = \left(a_S (1 - S)^{b_S} + c_S\right) N^{-b_N}
    + \left(\frac{a_D}{D}\right)^{b_D} + c
 
-Sparsity lowers the amplitude of the model-size term and nothing else. ``N_active`` is the number of
-**non-zero** weights, embeddings left out, and ``S`` the share of zero ones. ``D`` is training tokens
-for T5 and images for the vision transformers. At ``S = 0`` the law is the dense one.
+Sparsity lowers the amplitude of the model-size term and nothing else. ``N_active`` is the number
+of **non-zero** weights, embeddings left out, and ``S`` the share of zero ones. ``D`` is training
+tokens for T5 and images for the vision transformers. At ``S = 0`` the law is the dense one.
 
 Two closed forms follow: how much larger a dense model would have to be
 (:func:`dense_equivalent`), and the best sparsity where sparse weights are trained at the dense cost
@@ -24,7 +24,7 @@ from bayescale.priors import amplitude, exponent, floor, lognormal
 
 __all__ = ["dense_equivalent", "frantar", "optimal_sparsity"]
 
-# The authors' notebook has N in millions, and D in 65,536 x 1e5 tokens (T5) or 1e9 images (ViT), with
+# The authors' notebook has N in millions, D in 65,536 x 1e5 tokens (T5) or 1e9 images (ViT), and
 # the data term as e D^-f: here they are, unrounded, in raw counts.
 _T5_TOKENS = 65_536 * 1e5
 
@@ -34,7 +34,7 @@ PUBLISHED = {
                 "c_S": 1.52265016 * 1e6**0.24513173, "b_N": 0.24513173,
                 "a_D": 0.63361517 ** (1 / 0.20270772) * _T5_TOKENS, "b_D": 0.20270772,
                 "c": 0.65074219},
-        source="Frantar et al. 2023, the authors' notebook, T5 on C4 (Table 1 has them rounded)",
+        source="Frantar et al. 2023, the authors' notebook, T5 on C4 (rounded in the paper)",
         certainty="official code",
         note="Non-zero weights without embeddings; a span-corruption loss, not next-token.",
     ),
@@ -43,8 +43,8 @@ PUBLISHED = {
                 "c_S": 2.07506343 * 1e6**0.39222675, "b_N": 0.39222675,
                 "a_D": 0.27818217 ** (1 / 0.88979104) * 1e9, "b_D": 0.88979104,
                 "c": 4.51669257},
-        source="Frantar et al. 2023, the authors' notebook, ViT on JFT-4B (Table 1 has them "
-        "rounded)",
+        source="Frantar et al. 2023, the authors' notebook, ViT on JFT-4B (rounded in the "
+        "paper)",
         certainty="official code",
         note="D counts images; a classification loss.",
     ),
@@ -136,15 +136,14 @@ def optimal_sparsity(
 
     Notes
     -----
-    Derived by setting the derivative of the law to zero; the paper's printed form could not be
-    read.
+    Derived by setting the derivative of the loss to zero, and checked against a numerical minimum.
 
     Examples
     --------
     >>> c = PUBLISHED["frantar2023_t5"].values
     >>> names = ("a_S", "b_S", "b_N", "a_D", "b_D")
-    >>> round(optimal_sparsity(1e8, 1e22, **{name: c[name] for name in names}), 3)
-    0.825
+    >>> round(float(optimal_sparsity(1e8, 1e22, **{name: c[name] for name in names})), 3)
+    0.827
     """
     ratio = (log(b_D / (a_S * b_S)) + b_N * log(N_active)) / (b_D + b_S)
     return maximum(0.0, 1 - exp(ratio) * (6 * a_D * N_active / flops) ** (b_D / (b_D + b_S)))

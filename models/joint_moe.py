@@ -1,5 +1,5 @@
-r"""The joint mixture-of-experts law of Ludziejewski et al. 2025 (arXiv:2502.05172), "Joint MoE scaling
-laws: mixture of experts can be memory efficient".
+r"""The joint mixture-of-experts law of Ludziejewski et al. 2025 (arXiv:2502.05172), "Joint MoE
+scaling laws: mixture of experts can be memory efficient".
 
 .. math:: L(N, D, E) = a \hat E^{\delta} N^{\alpha + \gamma \ln \hat E}
    + b \hat E^{\omega} D^{\beta + \zeta \ln \hat E} + c
@@ -69,7 +69,7 @@ def joint_moe(
     E_max: Any = lognormal(350.0, 0.6),
     c: Any = floor(),
 ) -> Any:
-    r"""Ludziejewski 2025: :math:`a\hat E^\delta N^{\alpha+\gamma\ln\hat E}+\ldots+c`.
+    r"""Ludziejewski 2025: :math:`a\hat E^\delta N^{\alpha+\gamma\ln\hat E} + b(\ldots)D + c`.
 
     Parameters
     ----------

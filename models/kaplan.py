@@ -1,11 +1,11 @@
-r"""The joint law of Kaplan et al. 2020 (arXiv:2001.08361), "Scaling laws for neural language models",
-equation 1.5.
+r"""The joint law of Kaplan et al. 2020 (arXiv:2001.08361), "Scaling laws for neural language
+models", equation 1.5.
 
 .. math:: L(N, D) = \left[\left(\frac{N_c}{N}\right)^{\alpha_N / \alpha_D}
    + \frac{D_c}{D}\right]^{\alpha_D}
 
 Model size and data are coupled: the gain from either depends on the other. There is no floor, so
-the loss falls towards zero; :func:`~bayescale.models.coupled.kaplan_floor` is the same law with one.
+the loss falls towards zero; :func:`~bayescale.models.coupled.kaplan_floor` is the law with one.
 
 ``N`` leaves embeddings out. The losses behind the published coefficients were stopped early and may
 come from several passes over the data.

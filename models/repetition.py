@@ -1,5 +1,5 @@
-r"""The data-constrained law of Muennighoff et al. 2023 (arXiv:2305.16264), "Scaling data-constrained
-language models".
+r"""The data-constrained law of Muennighoff et al. 2023 (arXiv:2305.16264), "Scaling
+data-constrained language models".
 
 .. math:: L(N, D, U) = E + A N'^{-\alpha} + B D'^{-\beta}, \qquad
    D' = U_D \left(1 + R_D^* (1 - e^{-R_D / R_D^*})\right), \qquad
@@ -12,8 +12,8 @@ call for, :math:`U_N = \min(N, N^*(U_D))`, lose their worth alike, :math:`R_N = 
 :math:`\alpha A N^{-\alpha} = \beta B U^{-\beta}`.
 
 ``D`` is tokens seen, repeats included, ``D_unique`` different ones; :math:`U_D` is the fewer of the
-two. With ``D_unique >= D`` and no more parameters than :math:`N^*(D)` this is the dense law. The law
-never turns up again, however often data are repeated; real losses do after some tens of passes.
+two. With ``D_unique >= D`` and no more parameters than :math:`N^*(D)` this is the dense law. The
+law never turns up again, however often data are repeated; real losses do after tens of passes.
 """
 
 from __future__ import annotations

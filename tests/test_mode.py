@@ -9,11 +9,15 @@ from bayescale.models import dense, sparse
 from bayescale.posterior import problem
 
 
-@pytest.fixture(scope="module", params=["dense", "sparse"])
+@pytest.fixture(scope="module", params=["dense", "sparse", "precise"])
 def task(request, olmo):
     if request.param == "dense":
         return problem(dense, olmo)
-    return problem(sparse, bs.load_runs("frantar2023_t5").query("not target"))
+    if request.param == "sparse":
+        return problem(sparse, bs.load_runs("frantar2023_t5").query("not target"))
+    # Simulated: so many runs with so little noise that the posterior is very thin.
+    design = bs.load_runs("hoffmann2022").drop(columns="loss")
+    return problem(dense, bs.simulate(dense, design, "besiroglu2024", noise_scale=1e-4, seed=1))
 
 
 def test_nothing_near_is_more_probable(task):
@@ -34,14 +38,18 @@ def test_the_covariance_is_the_inverse_curvature(task):
         v = root @ (direction / np.linalg.norm(direction))
         t = 0.02
         fall = mode.log_density - task.log_density(mode.u + np.outer([t, -t], v)).mean()
-        assert fall == pytest.approx(t**2 / 2, rel=0.02)
+        assert fall == pytest.approx(t**2 / 2, rel=1e-3)
 
 
 def test_it_is_the_mode_that_other_starts_find(task):
     ours = find_mode(task)
     others = find_mode(task, seed=17)
-    np.testing.assert_allclose(others.u, ours.u, atol=1e-4)
     assert others.log_density == pytest.approx(ours.log_density, abs=1e-6)
+    size = np.sqrt(np.diag(ours.covariance))
+    np.testing.assert_allclose((others.u - ours.u) / size, 0, atol=1e-2)
+    np.testing.assert_allclose(
+        others.covariance / np.outer(size, size), ours.covariance / np.outer(size, size), atol=1e-2
+    )
 
 
 def test_no_draw_of_the_posterior_is_more_probable(olmo, olmo_fit):

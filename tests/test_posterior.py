@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from bayescale import amplitude, exponent, floor, law
+from bayescale.mode import find_mode
 from bayescale.models import dense, experts, granularity, sparse, upcycling
 from bayescale.posterior import log_posterior, problem
 from bayescale.variables import Variable
@@ -55,12 +56,16 @@ def test_the_coordinates_have_the_density_of_the_named_model(case, mixture_runs)
             for name, (value, transform) in to_transformed.items()
         }
         ours = task.log_density(np.array([[float(u[n]) for n in task.names]]))[0]
-        differences.append(ours - float(log_jacobian) - float(density(point)))
-    assert np.isfinite(differences).all()
+        theirs = float(density(point))
+        # A signed amplitude can make the loss negative: then neither has a density.
+        assert np.isfinite(ours) == np.isfinite(theirs)
+        if np.isfinite(ours):
+            differences.append(ours - float(log_jacobian) - theirs)
+    assert len(differences) >= 10
     np.testing.assert_allclose(differences, 0.0, atol=1e-8)
 
 
-def test_symbols_give_what_numbers_give(olmo):
+def test_symbols_give_what_numbers_give():
     import pytensor
     import pytensor.tensor as pt
 
@@ -68,7 +73,7 @@ def test_symbols_give_what_numbers_give(olmo):
     u = {name: pt.dscalar(name) for name in task.names}
     prior, rows, _ = log_posterior(task, u, task.data)
     symbolic = pytensor.function([*u.values()], prior + rows.sum(), mode="FAST_COMPILE")
-    points = np.random.default_rng(0).normal(0, 0.5, (5, len(u)))
+    points = find_mode(task).u + np.random.default_rng(0).normal(0, 0.1, (5, len(u)))
     found = [float(symbolic(*point)) for point in points]
     assert np.isfinite(found).all()
     np.testing.assert_allclose(found, task.log_density(points), rtol=1e-10)
