@@ -276,4 +276,19 @@ def _search(
         x = moved
         if largest < 1e-8:
             break
-    return x
+    return _sharpen(loss, x, np.maximum(x - step, low), np.minimum(x + step, high))
+
+
+def _sharpen(
+    loss: Callable[[np.ndarray], np.ndarray], x: np.ndarray, left: np.ndarray, right: np.ndarray
+) -> np.ndarray:
+    """The minimum found, or beside it the kink that differences blur, by the values alone."""
+    least = loss(x) - 1e-10
+    if not ((loss((x + left) / 2) < least) | (loss((x + right) / 2) < least)).any():
+        return x
+    for _ in range(30):
+        third = (right - left) / 3
+        lower = loss(left + third) < loss(right - third)
+        left, right = np.where(lower, left, left + third), np.where(lower, right - third, right)
+    middle = (left + right) / 2
+    return np.where(loss(middle) < least, middle, x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import io
 import os
 import re
 import sys
@@ -36,6 +37,8 @@ class _Manners(TyperGroup):
 def _manners() -> Iterator[None]:
     from bayescale.cli_output import message
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # for terminals that know no ± or −
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         warnings.showwarning = _show_warning
@@ -134,7 +137,7 @@ def main(
 
     Numbers may be written 7B, 1.4T (k, M, B, T), 1e24 or 1_000. Tables are for people; --json and
     --csv give full precision to programs. Messages go to standard error. Exit codes: 0 done,
-    2 what was given cannot be used, 130 interrupted.
+    1 a check failed (check-law), 2 what was given cannot be used, 130 interrupted.
     """
 
 

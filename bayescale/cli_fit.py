@@ -157,11 +157,12 @@ def fit(
       bayescale fit gadre2024 --law dense --by corpus --vary E --vary A -o by_corpus.nc
 
     An earlier fit is replaced, another file only with --force. If the sampler's diagnostics fail,
-    there is a warning and the exit code is still 0. JSON: law, noise, table, runs, seed, saved,
-    diagnostics (ok, divergences, rhat, ess_bulk, ess_tail, ...), units, coefficients and
-    noise_parameters (mean, median, lower, upper), published_coefficients.
+    there is a warning and the exit code is still 0. JSON: law, noise, simulated, table, runs,
+    seed, saved, diagnostics (ok, divergences, rhat, ess_bulk, ess_tail, ...), units, coefficients
+    and noise_parameters (mean, median, lower, upper), published_coefficients.
     """
-    from bayescale.cli_inputs import check_fit_path, find_law, read_runs, single, whole
+    from bayescale.cli_inputs import find_law, read_runs, single, whole
+    from bayescale.cli_saved import check_fit_path
 
     show, share = printer(json, csv), probability(prob)
     kept, tuned = whole("--draws", draws), whole("--tune", tune)

@@ -45,6 +45,11 @@ class Span(NamedTuple):
     lower: str
     upper: str
 
+    def __str__(self) -> str:
+        if self.lower == self.upper:
+            return self.centre
+        return f"{self.centre} [{self.lower}, {self.upper}]"
+
 
 # --- for people -----------------------------------------------------------------------------------
 
@@ -105,7 +110,11 @@ def show(
         heads = [re.sub(r"(?<=[a-z])(?=\d)", "\n", head, count=1) for head in heads]
         while droppable and kept > 1 and not _fits(console, _narrowed(heads, cells, left, kept)):
             kept -= 1
-    _print(console, _narrowed(heads, cells, left, kept, folded))
+    table = _narrowed(heads, cells, left, kept, folded)
+    if console.is_terminal and _width(console, table).minimum > console.width:
+        _show_records(columns, cells)  # a number cut off at the margin would be another number
+        return
+    _print(console, table)
     if kept < len(columns):
         aside(f"and {', '.join(columns[kept:])}: widen the terminal, or use --csv")
 
@@ -120,10 +129,23 @@ def _narrowed(
     return _table(heads[:kept], [row[:kept] for row in rows], left, folded)
 
 
+def _show_records(columns: Sequence[str], rows: Sequence[Sequence[str | Span]]) -> None:
+    """A table that the terminal has no room for: one line a cell."""
+    widest = max(len(name) for name in columns)
+    for i, row in enumerate(rows):
+        if i:
+            say()
+        for name, value in zip(columns, row, strict=True):
+            text = value if isinstance(value, str) else str(value)
+            say(f"{name:<{widest}}  {' '.join(text.split())}")
+
+
 def _fits(console: Console, table: Any) -> bool:
-    return console.measure(table, options=console.options.update(width=_UNLIMITED)).maximum <= (
-        console.width
-    )
+    return bool(_width(console, table).maximum <= console.width)
+
+
+def _width(console: Console, table: Any) -> Any:
+    return console.measure(table, options=console.options.update(width=_UNLIMITED))
 
 
 def _table(
@@ -144,12 +166,6 @@ def _table(
         show_edge=False,
         padding=(0, 2, 0, 0) if not drawn else (0, 1),
     )
-    words = {name.replace("\n", "") for name in left}
-    for head in heads:
-        is_left = head.replace("\n", "") in words
-        table.add_column(
-            Text(head), justify="left" if is_left else "right", no_wrap=not is_left, overflow="fold"
-        )
 
     def cell(value: str | Span) -> Text:
         if isinstance(value, str):
@@ -160,8 +176,21 @@ def _table(
             return Text.assemble(value.centre, "\n", (f"{value.lower} to {value.upper}", "dim"))
         return Text.assemble(value.centre, " ", (f"[{value.lower}, {value.upper}]", "dim"))
 
-    for row in rows:
-        table.add_row(*map(cell, row))
+    words = {name.replace("\n", "") for name in left}
+    content = [[cell(value) for value in row] for row in rows]
+    for i, head in enumerate(heads):
+        # Words may wrap; numbers have a width, and rich would cut them down to the terminal's.
+        wraps = head.replace("\n", "") in words
+        lines = [*head.split("\n"), *(x for row in content for x in row[i].plain.split("\n"))]
+        table.add_column(
+            Text(head),
+            justify="left" if wraps else "right",
+            no_wrap=not wraps,
+            min_width=None if wraps else max(map(len, lines)),
+            overflow="fold",
+        )
+    for row in content:
+        table.add_row(*row)
     return table
 
 
@@ -195,7 +224,7 @@ def as_json(document: Mapping[str, Any]) -> str:
       "extrapolation": null
     }
     """
-    return json.dumps(_jsonable(document), indent=2, allow_nan=False, ensure_ascii=False)
+    return json.dumps(_jsonable(document), indent=2, allow_nan=False)
 
 
 def as_csv(records: Sequence[Mapping[str, Any]]) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescale.cli_output import Span, aside, say, show, write_file
-from bayescale.cli_results import BEYOND, head_of, percent, summary, times
+from bayescale.cli_results import BEYOND, head_of, note_simulated, percent, summary, times
 from bayescale.errors import InputError
 from bayescale.quantities import format_number
 from bayescale.variables import variable
@@ -71,6 +71,7 @@ def show_allocation(document: Mapping[str, Any]) -> None:
             row.append(_choices(choices) if choices else _span(one[name], format_number))
         rows.append([*row, _span(one["loss"], "{:.4f}".format)])
     show(["budget", *beyond, *inputs, "loss"], rows)
+    note_simulated(document)
     share = percent(document["prob"])
     aside(
         f"Median and {share} interval of the optimum of each posterior draw; budgets in FLOP, "
@@ -147,6 +148,7 @@ def show_decision(document: Mapping[str, Any]) -> None:
                 + (": the interval holds only if the law does." if beyond > 1 else "."),
                 indent=2,
             )
+    note_simulated(document)
 
 
 def _plan(plan: Mapping[str, float]) -> str:

@@ -25,6 +25,7 @@ __all__ = [
     "fit_document",
     "fit_records",
     "head_of",
+    "note_simulated",
     "percent",
     "prediction_document",
     "show_comparison",
@@ -64,6 +65,7 @@ def head_of(fit: Fit, prob: float) -> dict[str, Any]:
         "law": fit.law.name,
         "noise": about["noise"],
         "published": about.get("published"),
+        "simulated": bool(about.get("simulated", False)),
         "prob": prob,
     }
 
@@ -134,7 +136,8 @@ def fit_records(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def show_fit(document: Mapping[str, Any]) -> None:
     """A fit for people."""
-    runs = f"{document['runs']} runs" + (f" of {document['table']}" if document["table"] else "")
+    kind = "simulated runs" if document["simulated"] else "runs"
+    runs = f"{document['runs']} {kind}" + (f" of {document['table']}" if document["table"] else "")
     noise = {"student_t": "Student-t"}.get(document["noise"], document["noise"])
     say(f"{document['law']} fitted to {runs} ({noise} noise, seed {document['seed']})", "bold")
     checks = document["diagnostics"]
@@ -236,6 +239,7 @@ def show_prediction(document: Mapping[str, Any]) -> None:
         spread = "-" if certain else f"{loss['lower']:.4f} to {loss['upper']:.4f}"
         rows.append([*row, f"{loss['median']:.4f}", spread])
     show(head, rows, left=[n for n in columns if isinstance(runs[0][n], str)])
+    note_simulated(document)
     what = "the law's loss, about which runs scatter" if document["mean"] else "loss of a new run"
     aside(f"loss: {what}, in nats per token; its median and {percent(document['prob'])} interval.")
     if ratio:
@@ -317,6 +321,12 @@ def show_comparison(document: Mapping[str, Any]) -> None:
 
 
 # --- words ----------------------------------------------------------------------------------------
+
+
+def note_simulated(document: Mapping[str, Any]) -> None:
+    """Say so where a fit is to losses that nobody measured."""
+    if document["simulated"]:
+        say("The losses of the fitted runs were simulated.")
 
 
 def times(value: float | None) -> str:

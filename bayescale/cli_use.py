@@ -61,18 +61,12 @@ def predict(
       bayescale predict fit.nc N=7B,13B,70B D=2T --mean
       bayescale predict fit.nc --runs olmo_ladder --where "target == True" --csv
 
-    JSON: law, noise, published, prob, mean and runs, each with its inputs, extrapolation (compute
-    over that of the largest fitted run, or null), observed (if the table has losses) and loss
-    (mean, median, lower, upper).
+    JSON: law, noise, published, simulated, prob, mean and runs, each with its inputs,
+    extrapolation (compute over that of the largest fitted run, or null), observed (if the table
+    has losses) and loss (mean, median, lower, upper).
     """
-    from bayescale.cli_inputs import (
-        assignments,
-        check_ungrouped,
-        find_law,
-        open_fit,
-        read_runs,
-        whole,
-    )
+    from bayescale.cli_inputs import assignments, find_law, read_runs, whole
+    from bayescale.cli_saved import check_ungrouped, open_fit
 
     show, share = printer(json, csv), probability(prob)
     draw_seed = whole("--seed", seed)
@@ -141,12 +135,13 @@ def allocate(
       bayescale allocate fit.nc --budget 1e24 --cost with_inference \
           --fixed inference_tokens=2T
 
-    JSON: law, noise, published, prob and budgets, each with budget, extrapolation (over the
-    compute of the largest fitted run, or null), at_bound (share of draws whose optimum a bound
-    decides), and mean, median, lower and upper of every input and of loss; a listed input has
-    choices too, the probability that each value is the best.
+    JSON: law, noise, published, simulated, prob and budgets, each with budget, extrapolation
+    (over the compute of the largest fitted run, or null), at_bound (share of draws whose optimum
+    a bound decides), and mean, median, lower and upper of every input and of loss; a listed input
+    has choices too, the probability that each value is the best.
     """
-    from bayescale.cli_inputs import check_ungrouped, find_law, number, open_fit
+    from bayescale.cli_inputs import find_law, number
+    from bayescale.cli_saved import check_ungrouped, open_fit
 
     show, share = printer(json, csv), probability(prob)
     budgets = [number("--budget", text) for text in budget]
@@ -194,11 +189,12 @@ def decide(
       bayescale decide fit.nc --budget 1e24 --bounds N=:100B --within 0.01
       bayescale decide moe.nc --budget 1e23 --choose G=1,2,4,8 --json
 
-    JSON: law, noise, published, prob, within and budgets, each with budget, extrapolation, plan
-    (every input), expected_loss, loss, expected_regret, regret (mean, median, lower, upper) and
-    band (lower and upper of what varies among plans within that loss).
+    JSON: law, noise, published, simulated, prob, within and budgets, each with budget,
+    extrapolation, plan (every input), expected_loss, loss, expected_regret, regret (mean, median,
+    lower, upper) and band (lower and upper of what varies among plans within that loss).
     """
-    from bayescale.cli_inputs import check_ungrouped, find_law, number, open_fit
+    from bayescale.cli_inputs import find_law, number
+    from bayescale.cli_saved import check_ungrouped, open_fit
 
     show, share = printer(json, csv), probability(prob)
     budgets = [number("--budget", text) for text in budget]
@@ -234,8 +230,9 @@ def compare(
     JSON: by, fits (best first, each with name, elpd, se, elpd_diff, dse, p_worse, p, weight,
     pareto_k, distinguishable from the best, and reliable) and verdict (sentences).
     """
-    from bayescale.cli_inputs import find_law, open_fits
+    from bayescale.cli_inputs import find_law
     from bayescale.cli_results import comparison_document, show_comparison
+    from bayescale.cli_saved import open_fits
     from bayescale.progress import progress_bar
 
     show = printer(json, csv)

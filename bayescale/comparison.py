@@ -67,6 +67,11 @@ def compare(fits: Mapping[str, Fit], *, by: str = "loo") -> pd.DataFrame:
 
 
 def _check_same_runs(fits: Mapping[str, Fit]) -> None:
+    if not isinstance(fits, Mapping):
+        raise InputError(
+            f"give fits by name, compare({{'dense': fit, 'sparse': other}}), not a "
+            f"{type(fits).__name__}"
+        )
     if len(fits) < 2:
         raise InputError(f"a comparison needs at least two fits, not {len(fits)}")
     first, *others = fits

@@ -62,8 +62,8 @@ _STYLE: Any = {
 
 #: What is drawn once: observed losses, lines of reference, notes.
 INK = "0.15"
-#: Told apart in grey and by the colour-blind: the luminance falls from one to the next.
-_FIT_COLOURS = ("#1f4e79", "#d9772b", "#4f9d8b", "#a05195", "#8c8c8c", "#c9a227")
+#: Apart in luminance from one to the next, so that they differ in grey and for the colour-blind.
+_FIT_COLOURS = ("#1f4e79", "#d9772b", "#86c5b4", "#a05195", "#c9a227", "#4a4a4a")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), "-")
 

@@ -36,8 +36,8 @@ class Coefficients:
         Paper and table.
     certainty
         How the numbers were read: ``"full text"``, ``"official code"``, ``"third-party code"``,
-        ``"notes"`` (of a careful reader) or ``"second-hand"``; ``"refit"`` where this package fitted
-        them to the authors' own runs.
+        ``"notes"`` (of a careful reader) or ``"second-hand"``; ``"refit"`` where this package
+        fitted them to the authors' own runs.
     errors
         Published standard errors, where there are any.
     note

@@ -126,7 +126,6 @@ def plot_fit(
             here = np.ones(len(loss), bool) if cells is None else cells.of_run == i
             held = {name: float(np.median(values[here])) for name, values in columns.items()}
             if cells is not None:
-                held[cells.name] = float(cells.values[i])
                 panel.set_title(_cell_title(cells, i, columns[cells.name][here], extra))
             if series is None:
                 _draw_series(panel, fit, x, grid, held, prob, color=fit_colour(0))

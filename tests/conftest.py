@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import bayescale as bs
 import numpy as np
 import pandas as pd
 import pytest
+
+import bayescale as bs
 from bayescale.models import dense
 
 

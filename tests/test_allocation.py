@@ -4,11 +4,12 @@ import re
 import warnings
 from functools import partial
 
-import bayescale as bs
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
+import bayescale as bs
 from bayescale import amplitude, cost, exponent, floor, law
 from bayescale.models import dense, experts, granularity, repetition, sparse, upcycling
 from bayescale.variables import Variable
@@ -120,7 +121,7 @@ def test_no_plan_of_a_fine_grid_is_better(case, mixture_runs):
     for name in free[:-1]:
         lists[name] = np.geomspace(1e4, 1e16, 20001)
     axes = [xr.DataArray(np.asarray(x, float), dims=n) for n, x in lists.items()]
-    given = {name: x for name, x in zip(lists, axes, strict=True)} | fixed
+    given = dict(zip(lists, axes, strict=True)) | fixed
     # Costs are straight lines in the tokens that are left over.
     balance = free[-1]
     names = set(partial_names(flops))
@@ -184,14 +185,14 @@ def test_a_bound_that_does_not_decide_changes_nothing():
 
 
 def test_many_budgets_at_a_bound_make_one_warning(hoffmann_fit):
-    with pytest.warns(bs.AllocationWarning, match="and in fewer at") as caught:
+    with pytest.warns(bs.AllocationWarning, match=r"and in fewer at") as caught:
         best = bs.allocate(hoffmann_fit, np.geomspace(1e22, 1e24, 9), bounds={"N": (1e7, 2e10)})
     assert len(caught) == 1
     assert (best.N <= 2e10 * (1 + 1e-9)).all()
     share = best.at_bound.values
     assert (np.diff(share) >= 0).all()
     assert (share[0], share[-1]) == (0.0, 1.0)
-    assert ((0 < share) & (share < 1)).any()
+    assert ((share > 0) & (share < 1)).any()
     np.testing.assert_allclose(
         (best.N > 2e10 * (1 - 1e-6)).mean(("chain", "draw")), share, atol=1e-3
     )
@@ -207,7 +208,7 @@ def test_a_listed_size_is_the_best_of_the_list(hoffmann_fit):
         [bs.predict(hoffmann_fit, mean=True, N=n, D=1e24 / 6 / n) for n in sizes], "size"
     )
     np.testing.assert_allclose(best.loss, each.min("size"), rtol=1e-12)
-    assert (best.N == np.array(sizes)[each.argmin("size")]).all()
+    np.testing.assert_array_equal(best.N, np.array(sizes)[each.argmin("size")])
 
 
 def test_one_count_may_be_fixed_and_the_other_is_what_is_left():
@@ -359,12 +360,12 @@ def test_plans_that_make_no_sense_are_refused(budget, settings, message):
 def test_a_budget_far_below_every_run_is_refused(olmo, olmo_fit):
     smallest = (6 * olmo.N * olmo.D).min()
     assert bs.allocate(olmo_fit, smallest / 900).N.shape == (4, 1000)
-    with pytest.raises(bs.InputError, match="a thousandth of the smallest fitted run, 2.18e[+]18"):
+    with pytest.raises(bs.InputError, match=r"a thousandth of the smallest fitted run, 2.18e[+]18"):
         bs.allocate(olmo_fit, smallest / 1100)
 
 
 def test_one_budget_that_no_plan_meets_refuses_them_all():
-    with pytest.raises(bs.InputError, match="no plan of 1e[+]26 FLOP"):
+    with pytest.raises(bs.InputError, match=r"no plan of 1e[+]26 FLOP"):
         bs.allocate(PUBLISHED, [1e20, 1e26], bounds={"N": (1e8, 1e9), "D": (1e9, 1e12)})
 
 
@@ -372,12 +373,12 @@ def test_what_has_no_levels_to_choose_from_is_asked_for(mixture_runs):
     with pytest.raises(bs.InputError, match=r"which values of 'S' may be chosen: choose=\{'S'"):
         bs.allocate(bs.published(sparse, "hossain2025_moe"), 1e22)
     many = mixture_runs.assign(S=np.linspace(0, 0.9, len(mixture_runs)))
-    with pytest.raises(bs.InputError, match="'S' takes 27 values in the runs; list the ones"):
+    with pytest.raises(bs.InputError, match=r"'S' takes 27 values in the runs; list the ones"):
         bs.allocate(bs.prior(sparse, many, draws=3, seed=1), 1e22)
 
 
 def test_two_free_counts_are_one_too_many():
-    with pytest.raises(bs.InputError, match="'D_upcycled' spending .*'N' and 'D_dense' are free"):
+    with pytest.raises(bs.InputError, match=r"'D_upcycled' spending .*'N' and 'D_dense' are free"):
         bs.allocate(bs.published(upcycling, "liew2025"), 1e22)
 
 

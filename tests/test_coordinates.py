@@ -1,8 +1,9 @@
 """The coordinates of every law: what they are, that they invert, and their Jacobian."""
 
-import bayescale as bs
 import numpy as np
 import pytest
+
+import bayescale as bs
 from bayescale import amplitude, exponent, floor, law, normal
 from bayescale.coordinates import find_coordinates
 from bayescale.models import dense, experts, granularity, laws, sparse, upcycling
@@ -84,7 +85,15 @@ def test_a_signed_exponent_centred_at_zero_still_moves_its_term():
 
 def test_they_are_the_loss_at_the_centre_and_the_slopes_there():
     found = coordinates(dense)
-    c = {"E": 1.5, "A": 0.5, "alpha": 0.3, "B": 0.6, "beta": 0.2, "noise_scale": 0.01, "noise_dof": 9.0}
+    c = {
+        "E": 1.5,
+        "A": 0.5,
+        "alpha": 0.3,
+        "B": 0.6,
+        "beta": 0.2,
+        "noise_scale": 0.01,
+        "noise_dof": 9.0,
+    }
     u = found.from_coefficients(c, LOSS_SCALE)
     centre = dense(1.0, 1.0, **{n: c[n] for n in dense.coefficients})
     assert np.exp(u["E"]) * LOSS_SCALE == pytest.approx(centre, rel=1e-14)
@@ -152,5 +161,5 @@ def test_a_law_that_fails_on_arrays_is_refused():
     def branching(N, *, E=floor(), A=amplitude()):
         return E + A / N if N > 1 else E + A
 
-    with pytest.raises(bs.InputError, match="law 'branching' fails on .*ndarray"):
+    with pytest.raises(bs.InputError, match=r"law 'branching' fails on .*ndarray"):
         coordinates(branching)

@@ -4,11 +4,12 @@ import json
 import os
 import pickle
 
-import bayescale as bs
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+
+import bayescale as bs
 from bayescale import amplitude, exponent, floor, law
 from bayescale.models import dense, laws, sparse, upcycling
 
@@ -57,7 +58,7 @@ def test_published_coefficients_are_a_fit_of_one_draw():
     assert fit.runs is None
     assert fit.posterior.A.item() == 482.01
     assert fit.about["certainty"] == "notes"
-    with pytest.raises(bs.InputError, match="no published set 'nobody'; it has .*besiroglu2024"):
+    with pytest.raises(bs.InputError, match=r"no published set 'nobody'; it has .*besiroglu2024"):
         bs.published(dense, "nobody")
 
 
@@ -74,7 +75,7 @@ def test_raw_units_give_the_same_loss_or_are_refused(name, mixture_runs):
     runs = mixture_runs.assign(D_unique=mixture_runs.D / 2, S_experts=mixture_runs.S)
     fit = bs.prior(law, runs, draws=40, seed=3)
     if name in WITHOUT_RAW_UNITS:
-        with pytest.raises(bs.InputError, match="in raw units are not known"):
+        with pytest.raises(bs.InputError, match=r"in raw units are not known"):
             bs.coefficients(fit, units="raw")
         return
     raw = bs.coefficients(fit, units="raw")
@@ -87,7 +88,7 @@ def test_raw_units_give_the_same_loss_or_are_refused(name, mixture_runs):
 
 def test_reference_units_are_what_was_sampled(olmo_fit):
     assert bs.coefficients(olmo_fit).equals(olmo_fit.posterior[list(dense.coefficients)])
-    with pytest.raises(bs.InputError, match="units='metric' is not known"):
+    with pytest.raises(bs.InputError, match=r"units='metric' is not known"):
         bs.coefficients(olmo_fit, units="metric")
 
 
@@ -97,7 +98,7 @@ def test_amplitudes_inside_a_power_are_not_converted_as_if_they_were_not(olmo):
         return E + (A * N**-alpha + B * D**-alpha) ** k
 
     fit = bs.prior(powered, olmo, draws=5, seed=1)
-    with pytest.raises(bs.InputError, match="'powered' is no sum of plain powers.*raw="):
+    with pytest.raises(bs.InputError, match=r"'powered' is no sum of plain powers.*raw="):
         bs.coefficients(fit, units="raw")
 
 
@@ -107,7 +108,7 @@ def test_a_wrong_conversion_of_a_law_is_noticed(olmo):
         return E + A * N**-alpha + 0 * D
 
     fit = bs.prior(wrong, olmo, draws=5, seed=1)
-    with pytest.raises(bs.InputError, match="'wrong': its raw= gives coefficients that change"):
+    with pytest.raises(bs.InputError, match=r"'wrong': its raw= gives coefficients that change"):
         bs.coefficients(fit, units="raw")
 
 
@@ -223,10 +224,10 @@ def test_a_new_file_has_the_usual_permissions(fit, path, tmp_path):
 
 def test_a_place_that_cannot_hold_a_file_is_refused(fit, tmp_path):
     missing = tmp_path / "no" / "fit.nc"
-    with pytest.raises(bs.InputError, match="there is no folder .*no; make it first"):
+    with pytest.raises(bs.InputError, match=r"there is no folder .*no; make it first"):
         fit.save(missing)
     assert not missing.parent.exists()
-    with pytest.raises(bs.InputError, match="it is a folder; name a file"):
+    with pytest.raises(bs.InputError, match=r"it is a folder; name a file"):
         fit.save(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -253,13 +254,17 @@ def test_files_that_are_no_fits_are_refused(fit, path, tmp_path):
     for cut in truncated:
         cut.write_bytes(whole[: len(whole) * int(cut.stem.split("_")[1]) // 100])
     for bad in (text, other, empty, *truncated):
-        with pytest.raises(bs.InputError, match=rf"{bad.name} is not a bayescale fit, or is damaged"):
+        with pytest.raises(
+            bs.InputError, match=rf"{bad.name} is not a bayescale fit, or is damaged"
+        ):
             bs.load_fit(bad)
 
 
 def test_a_file_of_another_format_is_refused(fit, path):
     changed(fit, format=99, version="9.0").save(path)
-    with pytest.raises(bs.InputError, match=r"format 99 \(written by bayescale 9.0\).*reads format"):
+    with pytest.raises(
+        bs.InputError, match=r"format 99 \(written by bayescale 9.0\).*reads format"
+    ):
         bs.load_fit(path)
 
 
@@ -268,7 +273,7 @@ def test_a_fit_is_loaded_with_the_law_that_it_was_made_with(fit, path, olmo):
     assert bs.load_fit(path, law=dense).law is dense
     with pytest.raises(bs.InputError, match=r"holds a fit of dense\(N, D; .*not of sparse\("):
         bs.load_fit(path, law=sparse)
-    with pytest.raises(bs.InputError, match="law= is a law .*not function"):
+    with pytest.raises(bs.InputError, match=r"law= is a law .*not function"):
         bs.load_fit(path, law=dense.function)
 
     bs.prior(dense_again, olmo, draws=5, seed=1).save(path)
@@ -284,7 +289,7 @@ def test_a_law_whose_formula_has_changed_is_noticed(path, olmo):
         return E + A * (N + D) ** -alpha
 
     dense_again_changed.__name__ = "dense_again"
-    with pytest.raises(bs.InputError, match="made with another formula of 'dense_again'"):
+    with pytest.raises(bs.InputError, match=r"made with another formula of 'dense_again'"):
         bs.load_fit(path, law=law(dense_again_changed))
 
 

@@ -3,8 +3,9 @@
 import subprocess
 import sys
 
-import bayescale as bs
 import pytest
+
+import bayescale as bs
 
 HEAVY = ("pymc", "pytensor", "nutpie", "arviz", "arviz_stats", "matplotlib", "numba", "scipy")
 
@@ -40,5 +41,5 @@ def test_every_public_name_is_there():
     for name in bs.__all__:
         assert getattr(bs, name) is not None
         assert name in dir(bs)
-    with pytest.raises(AttributeError, match="no attribute 'fitt'"):
+    with pytest.raises(AttributeError, match=r"no attribute 'fitt'"):
         bs.fitt  # noqa: B018

@@ -6,14 +6,15 @@ import pickle
 import subprocess
 import sys
 
-import bayescale as bs
 import numpy as np
 import pytest
 import xarray as xr
-from bayescale import amplitude, exponent, floor, law
-from bayescale.models import dense
 from hypothesis import given
 from hypothesis import strategies as st
+
+import bayescale as bs
+from bayescale import amplitude, exponent, floor, law
+from bayescale.models import dense
 
 
 @law(published={"made_up": {"E": 1.0, "B": 50.0, "beta": 0.2}}, cost=lambda D: 6e9 * D)
@@ -30,7 +31,11 @@ def tokens(D, *, E=floor(), B=amplitude(), beta=exponent()):
 
 def test_what_is_read_off_the_function():
     assert isinstance(tokens, bs.Law)
-    assert (tokens.name, tokens.inputs, tokens.coefficients) == ("tokens", ("D",), ("E", "B", "beta"))
+    assert (tokens.name, tokens.inputs, tokens.coefficients) == (
+        "tokens",
+        ("D",),
+        ("E", "B", "beta"),
+    )
     assert tokens.priors["E"] == floor()
     assert tokens.summary == "Loss of one model size."
     assert tokens.signature() == "tokens(D; E, B, beta)"
@@ -130,11 +135,11 @@ def test_symbols_give_what_numbers_give():
 @pytest.mark.parametrize(
     ("inputs", "named", "message"),
     [
-        ((), dict(E=1, B=1, beta=1), "missing: D"),
-        ((1e9,), dict(E=1, B=1), "missing: beta"),
-        ((1e9,), dict(E=1, B=1, beta=1, gamma=1), "unknown: gamma"),
-        ((1e9,), dict(D=1e9, E=1, B=1, beta=1), "given twice: D"),
-        ((1e9, 2e9), dict(E=1, B=1, beta=1), "one input too many: 2000000000.0"),
+        ((), {"E": 1, "B": 1, "beta": 1}, "missing: D"),
+        ((1e9,), {"E": 1, "B": 1}, "missing: beta"),
+        ((1e9,), {"E": 1, "B": 1, "beta": 1, "gamma": 1}, "unknown: gamma"),
+        ((1e9,), {"D": 1e9, "E": 1, "B": 1, "beta": 1}, "given twice: D"),
+        ((1e9, 2e9), {"E": 1, "B": 1, "beta": 1}, "one input too many: 2000000000.0"),
     ],
 )
 def test_a_wrong_call_says_what_is_wrong(inputs, named, message):
@@ -156,7 +161,7 @@ def test_a_formula_for_plain_numbers_only_is_refused_with_the_remedy(formula):
         return formula(D, E)
 
     assert plain(2.0, E=1.0) >= 1.0
-    with pytest.raises(bs.InputError, match="law 'plain' fails on .*where, maximum and minimum"):
+    with pytest.raises(bs.InputError, match=r"law 'plain' fails on .*where, maximum and minimum"):
         plain(np.array([1.0, 2.0]), E=1.0)
 
 
@@ -174,7 +179,7 @@ def test_a_law_without_a_name_in_a_module_does_not_pickle():
     def local(D, *, E=floor()):
         return E + 0 * D
 
-    with pytest.raises((pickle.PicklingError, AttributeError), match="local"):
+    with pytest.raises((pickle.PicklingError, AttributeError), match=r"local"):
         pickle.dumps(local)
 
 

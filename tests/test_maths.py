@@ -1,9 +1,10 @@
 """The functions of law bodies give one answer on every kind of number."""
 
-import bayescale as bs
 import numpy as np
 import pytest
 import xarray as xr
+
+import bayescale as bs
 
 X = np.array([0.2, 1.0, 3.5, 7.0])
 Y = np.array([0.5, 1.0, 2.0, 9.0])

@@ -1,8 +1,9 @@
 """The mode is a mode, and its curvature is the curvature there."""
 
-import bayescale as bs
 import numpy as np
 import pytest
+
+import bayescale as bs
 from bayescale import amplitude, law, normal
 from bayescale.mode import find_mode
 from bayescale.models import dense, sparse
@@ -66,5 +67,5 @@ def test_a_law_that_cannot_give_these_losses_is_refused(olmo):
     def negative(N, D, *, A=amplitude(), b=normal(0.0, 1e-3)):
         return -A + b * N * D
 
-    with pytest.raises(bs.InputError, match="law 'negative' gives .* no loss above zero"):
+    with pytest.raises(bs.InputError, match=r"law 'negative' gives .* no loss above zero"):
         find_mode(problem(negative, olmo))

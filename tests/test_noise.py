@@ -5,10 +5,11 @@ import math
 import numpy as np
 import pytest
 import scipy.stats
-from bayescale.errors import InputError
-from bayescale.noise import NOISES, noise_model
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bayescale.errors import InputError
+from bayescale.noise import NOISES, noise_model
 
 RESIDUAL = st.floats(-0.5, 0.5)
 SCALE = st.floats(1e-4, 0.2)

@@ -31,11 +31,13 @@ BESIROGLU = bs.published(dense, "besiroglu2024")
 
 
 @pytest.fixture(autouse=True)
-def _no_figure_stays_open():
+def _no_setting_changes_and_no_figure_stays_open():
     import matplotlib.pyplot as plt
 
+    before = dict(mpl.rcParams)
     yield
     plt.close("all")
+    assert dict(mpl.rcParams) == before
 
 
 def design(law):
@@ -140,6 +142,19 @@ def assert_band(drawn, draws, prob):
     np.testing.assert_allclose(drawn[1], bounds.sel(ci_bound="upper").values, rtol=1e-12)
 
 
+def assert_labels_apart(panels):
+    """No tick label touches another of its axis, and every labelled axis has two at least."""
+    panels[0].figure.draw_without_rendering()
+    for panel, i in itertools.product(panels, (0, 1)):
+        axis = (panel.xaxis, panel.yaxis)[i]
+        low, high = panel.bbox.get_points()[:, i]
+        boxes = [text.get_window_extent() for text in axis.get_ticklabels() if text.get_text()]
+        centres = [box.get_points()[:, i].mean() for box in boxes]
+        shown = [b for b, at in zip(boxes, centres, strict=True) if low - 1 <= at <= high + 1]
+        assert len(shown) >= 2 or not axis.get_tick_params()[("labelbottom", "labelleft")[i]]
+        assert not any(one.overlaps(two) for one, two in itertools.combinations(shown, 2))
+
+
 def panels_of(drawn):
     return [drawn] if isinstance(drawn, Axes) else list(drawn)
 
@@ -173,26 +188,15 @@ class TestEveryPlot:
             assert drawn[0] is ax
         assert all(panel.get_position().x0 > beside.get_position().x1 for panel in drawn)
 
-    def test_is_one_figure_with_labels_apart_and_no_setting_changed(self, name, source, fit):
+    def test_is_one_figure_with_labels_apart(self, name, source, fit):
         import matplotlib.pyplot as plt
 
-        before = dict(mpl.rcParams)
         drawn = panels_of(CALLS[name](self.one(source, fit)))
-        assert dict(mpl.rcParams) == before
         assert len(plt.get_fignums()) == 1
         for panel in drawn:
             assert panel.get_xlabel() or not panel.xaxis.get_tick_params()["labelbottom"]
             assert panel.get_ylabel() or name == "coefficients" or panel is not drawn[0]
-        drawn[0].figure.draw_without_rendering()
-        for panel, i in itertools.product(drawn, (0, 1)):
-            axis = (panel.xaxis, panel.yaxis)[i]
-            low, high = panel.bbox.get_points()[:, i]
-            boxes = [text.get_window_extent() for text in axis.get_ticklabels() if text.get_text()]
-            centres = [box.get_points()[:, i].mean() for box in boxes]
-            shown = [b for b, at in zip(boxes, centres, strict=True) if low - 1 <= at <= high + 1]
-            labelled = axis.get_tick_params()[("labelbottom", "labelleft")[i]]
-            assert len(shown) >= 2 or not labelled
-            assert not any(one.overlaps(two) for one, two in itertools.combinations(shown, 2))
+        assert_labels_apart(drawn)
 
 
 class TestPlotFit:
@@ -240,6 +244,18 @@ class TestPlotFit:
         assert bar.get_yscale() == "log"
         assert ax.get_legend() is None
         assert 2 <= len(curves(ax)) <= 5
+
+    def test_every_panel_has_the_law_at_its_level(self):
+        fit = made_up(sparse)
+        for level, panel in zip([0.0, 0.5, 0.75, 0.875], plot_fit(fit), strict=True):
+            D = curves(panel)[2].get_xdata()
+            loss = bs.predict(fit, mean=True, N_active=1.6e9, D=D, S=level)
+            assert_band(bands(panel)[2], loss, 0.9)
+
+    def test_labels_of_narrow_panels_are_apart(self):
+        runs = design(granularity)
+        runs["D"] = runs.D.map({3e9: 1.6e10, 1.2e10: 3.3e10, 5e10: 6.6e10, 2e11: 7.2e10})
+        assert_labels_apart(plot_fit(made_up(granularity, runs)))
 
     def test_inputs_may_be_chosen(self):
         drawn = plot_fit(made_up(granularity), x="N", by="G", panels="D")

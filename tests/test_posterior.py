@@ -1,9 +1,10 @@
 """The density that is sampled is the posterior of the model that is read."""
 
-import bayescale as bs
 import numpy as np
 import pandas as pd
 import pytest
+
+import bayescale as bs
 from bayescale import amplitude, exponent, floor, law
 from bayescale.mode import find_mode
 from bayescale.models import dense, experts, granularity, sparse, upcycling
@@ -145,9 +146,15 @@ def test_a_replaced_prior_keeps_the_coefficients_role(olmo):
         ({"priors": {"E": None}}, r"priors\['E'\] is a prior, .*or a number .*not None"),
         ({"priors": {"E": np.nan}}, r"priors\['E'\] is a prior, .*not nan"),
         ({"priors": {"E": "1.7"}}, r"priors\['E'\] is a prior, .*not '1.7'"),
-        ({"priors": {"noise_scale": 0.01}}, r"priors\['noise_scale'\] must be a prior of a positive"),
+        (
+            {"priors": {"noise_scale": 0.01}},
+            r"priors\['noise_scale'\] must be a prior of a positive",
+        ),
         ({"priors": {"noise_scale": bs.normal(0, 1)}}, "must be a prior of a positive number"),
-        ({"priors": dict.fromkeys(("E", "A", "alpha", "B", "beta"), 0.5)}, "nothing is left to fit"),
+        (
+            {"priors": dict.fromkeys(("E", "A", "alpha", "B", "beta"), 0.5)},
+            "nothing is left to fit",
+        ),
         ({"vary": ("E",)}, "needs by="),
     ],
 )
@@ -172,7 +179,10 @@ def broken(runs, column, row, value):
         (lambda r: broken(r, "N", 3, -1e9), "column 'N', row 3: -1e[+]09|-1000000000 is below"),
         (lambda r: broken(r, "D", 3, np.inf), "column 'D', row 3: the value is infinite"),
         (lambda r: r.assign(D=r.D / 1e9), "column 'D', row 0: .*billions, multiply it by 1e9"),
-        (lambda r: r.head(4), r"4 rows cannot inform the 5 coefficients .*\(E, A, alpha, B, beta\); add"),
+        (
+            lambda r: r.head(4),
+            r"4 rows cannot inform the 5 coefficients .*\(E, A, alpha, B, beta\); add",
+        ),
         (lambda r: r.to_numpy(), "pandas DataFrame, not ndarray"),
     ],
 )
@@ -193,7 +203,7 @@ def test_fixing_coefficients_lets_fewer_rows_serve(olmo):
 
 
 def test_a_function_is_no_law(olmo):
-    with pytest.raises(bs.InputError, match="must be a law .*not function"):
+    with pytest.raises(bs.InputError, match=r"must be a law .*not function"):
         bs.fit(dense.function, olmo)
 
 
@@ -203,5 +213,5 @@ def test_an_input_with_a_scale_has_to_be_positive():
         return E + A / width
 
     runs = pd.DataFrame({"width": [-1.0, 1.0, 2.0], "loss": [3.0, 2.9, 2.8]})
-    with pytest.raises(bs.InputError, match="column 'width' holds -1: .*above zero; give"):
+    with pytest.raises(bs.InputError, match=r"column 'width' holds -1: .*above zero; give"):
         problem(wide, runs)

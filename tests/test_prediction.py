@@ -1,15 +1,16 @@
 """Predictions: their dimensions, their noise, what is derived and what is refused."""
 
-import bayescale as bs
 import numpy as np
 import pandas as pd
 import pytest
 import scipy.stats
 import xarray as xr
-from bayescale.fits import Fit
-from bayescale.models import dense, granularity, sparse
 from hypothesis import given
 from hypothesis import strategies as st
+
+import bayescale as bs
+from bayescale.fits import Fit
+from bayescale.models import dense, granularity, sparse
 
 PUBLISHED = bs.published(dense, "besiroglu2024")
 
@@ -147,7 +148,7 @@ def test_a_seed_fixes_the_noise(olmo_fit):
 
 
 def test_published_coefficients_have_no_noise():
-    with pytest.raises(bs.InputError, match="carry no noise.*mean=True"):
+    with pytest.raises(bs.InputError, match=r"carry no noise.*mean=True"):
         bs.predict(PUBLISHED, N=1e9, D=1e10)
 
 
@@ -186,11 +187,11 @@ def test_inputs_that_make_no_sense_are_refused(inputs, message):
 
 def test_derived_inputs_are_checked_where_they_were_given():
     fit = bs.published(sparse, "hossain2025_moe")
-    with pytest.raises(bs.InputError, match="^'N': 4 is below .*billions"):
+    with pytest.raises(bs.InputError, match=r"^'N': 4 is below .*billions"):
         mean(fit, N=4, S=0.75, D=1e11)
-    with pytest.raises(bs.InputError, match="N_active cannot exceed N"):
+    with pytest.raises(bs.InputError, match=r"N_active cannot exceed N"):
         mean(fit, N=1e9, N_active=4e9, D=1e11)
-    with pytest.raises(bs.InputError, match="'N' has no part"):
+    with pytest.raises(bs.InputError, match=r"'N' has no part"):
         mean(fit, N=4e9, N_active=1e9, S=0.5, D=1e11)
 
 
@@ -298,5 +299,5 @@ def test_simulations_that_make_no_sense_are_refused(coefficients, settings, mess
 def test_a_law_with_more_inputs_names_the_one_that_is_missing():
     fit = bs.published(granularity, "krajewski2024")
     assert isinstance(fit, Fit)
-    with pytest.raises(bs.InputError, match="law 'granularity' needs 'G' .granularity"):
+    with pytest.raises(bs.InputError, match=r"law 'granularity' needs 'G' .granularity"):
         mean(fit, N=1e9, D=1e11)

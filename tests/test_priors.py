@@ -2,10 +2,11 @@
 
 import math
 
-import bayescale as bs
 import numpy as np
 import pytest
 import scipy.stats
+
+import bayescale as bs
 from bayescale.priors import Prior
 
 LOSS_SCALE = 2.7

@@ -3,10 +3,11 @@
 import math
 
 import pytest
-from bayescale.errors import InputError
-from bayescale.quantities import format_number, parse_number
 from hypothesis import given
 from hypothesis import strategies as st
+
+from bayescale.errors import InputError
+from bayescale.quantities import format_number, parse_number
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 POWERS = {"k": 3, "K": 3, "M": 6, "m": 6, "B": 9, "b": 9, "T": 12, "t": 12}
