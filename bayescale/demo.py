@@ -108,7 +108,7 @@ def run(folder: Path) -> None:
 
 
 def _measured() -> list[Study]:
-    from bayescale.models import dense, experts, sparse
+    from bayescale.models import coupled, dense, experts, sparse
     from bayescale.runs import load_runs
 
     ladder = load_runs("olmo_ladder")
@@ -124,7 +124,8 @@ def _measured() -> list[Study]:
             "were held out.",
             runs=ladder[~ladder.target],
             held_out=ladder[ladder.target].set_index("run"),
-            laws={"dense": dense},
+            laws={"dense": dense, "coupled": coupled},
+            published="besiroglu2024",
             budgets=[1e22, 1e23, 1e24],
         ),
         Study(
@@ -282,7 +283,7 @@ def _held_out(fit: Fit, held_out: pd.DataFrame) -> pd.DataFrame:
     from bayescale.prediction import interval, predict
     from bayescale.variables import read_columns
 
-    inputs = read_columns(held_out, fit.law.inputs, extra=fit.law.variables)
+    inputs: dict[str, Any] = dict(read_columns(held_out, fit.law.inputs, extra=fit.law.variables))
     draws = predict(fit, seed=_SEED, **inputs)
     bounds = interval(draws, 0.9)
     return pd.DataFrame(
@@ -363,10 +364,11 @@ def _draw(study: Study, fit: Fit, folder: Path) -> None:
     from bayescale import plotting
 
     options = dict(study.options)
+    shown = [study.published] if study.published else []
     span = np.geomspace(min(study.budgets) / 10, max(study.budgets) * 10, 25)
     figures = {
         "fit": lambda: plotting.plot_fit(fit),
-        "coefficients": lambda: plotting.plot_coefficients(fit),
+        "coefficients": lambda: plotting.plot_coefficients(fit, published=shown),
         "held-out": lambda: plotting.plot_predictions(fit, study.held_out, seed=_SEED),
         "isoflop": lambda: plotting.plot_isoflop(fit, study.budgets, **options),
         "allocation": lambda: plotting.plot_allocation(fit, span, **options),

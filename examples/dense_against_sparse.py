@@ -54,7 +54,8 @@ def main(folder: Path = Path("example-output")) -> None:
         verdict = f"{'shrinks' if above > 0.5 else 'grows'} with sparsity"
     print(
         f"\ngamma was {prior} beforehand; the runs make it {float(gamma.mean()):.2f} "
-        f"({low:.2f} to {high:.2f}), P(gamma > 0) = {above:.2f}: under this law the floor {verdict}."
+        f"({low:.2f} to {high:.2f}), P(gamma > 0) = {above:.2f}. Under this law the floor "
+        f"{verdict}."
     )
     floors = fit.posterior.e * (1 - 0.875) ** gamma
     dense_floor, sparse_floor = (bs.interval(x, 0.9).values for x in (fit.posterior.e, floors))

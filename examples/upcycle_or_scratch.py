@@ -73,7 +73,6 @@ def main(folder: Path = Path("example-output")) -> None:
     from matplotlib import pyplot as plt
 
     ax = bs.plotting.plot_upcycling(upcycled, scratch, N=PARENT)
-    ax.set_title(f"{ax.get_title()}\nlosses SIMULATED from Liew et al. 2025", fontsize=9)
     path = folder / "upcycle-or-scratch.png"
     folder.mkdir(parents=True, exist_ok=True)
     ax.figure.savefig(path, dpi=150)

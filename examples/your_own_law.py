@@ -1,8 +1,8 @@
 """Does the shape of a network matter at a given size? A law of your own, checked and fitted.
 
-The Gemstones (McLeish et al. 2025) are 20 networks of 48M to 2B parameters and very different widths
-and depths, each cooled down at about ten token counts. The law below is the dense law with one
-more coefficient: its size term changes with the ratio of width to depth as a power. It is one
+The Gemstones (McLeish et al. 2025) are 20 networks of 48M to 2B parameters and very different
+widths and depths, each cooled down at about ten token counts. The law below is the dense law with
+one more coefficient: its size term changes with the ratio of width to depth as a power. It is one
 function; `check_law` says whether it is fit for use, and everything that works on the package's
 laws works on it.
 
@@ -66,19 +66,19 @@ def main(folder: Path = Path("example-output")) -> None:
     kappa = fits["shaped"].posterior.kappa
     low, high = bs.interval(kappa, 0.9).values
     above = float((kappa > 0).mean())
-    loses = "wide" if above > 0.5 else "deep"
+    worse = "wide and shallow" if above > 0.5 else "narrow and deep"
     print(
         f"kappa is {float(kappa.mean()):+.3f} ({low:+.3f} to {high:+.3f}), P(kappa > 0) = "
-        f"{above:.2f}: for their size {loses} and {'shallow' if loses == 'wide' else 'narrow'} "
-        f"networks lose {'' if max(above, 1 - above) > 0.95 else '(probably) '}."
+        f"{above:.2f}: {worse} networks are {'' if max(above, 1 - above) > 0.95 else 'perhaps '}"
+        "worse than others of their size."
     )
-    shapes = xr.DataArray(np.geomspace(20, 600, 40), dims="aspect")
+    shapes = xr.DataArray([10.0, 300.0], dims="aspect")
     loss = bs.predict(fits["shaped"], mean=True, N=1e9, D=1e11, aspect=shapes)
     change = loss.isel(aspect=-1) - loss.isel(aspect=0)
     low, high = bs.interval(change, 0.9).values
     print(
-        f"At 1B parameters and 100B tokens, an aspect of 600 costs {float(change.mean()):+.3f} nats "
-        f"({low:+.3f} to {high:+.3f}) over one of 20."
+        f"At 1B parameters and 100B tokens an aspect of 300 changes the loss of one of 10 by "
+        f"{float(change.mean()):+.3f} nats ({low:+.3f} to {high:+.3f})."
     )
     plan = bs.decide(fits["shaped"], 1e21, fixed={"aspect": 100.0})
     print(

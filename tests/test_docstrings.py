@@ -2,6 +2,7 @@
 
 import doctest
 import importlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,4 +23,6 @@ def test_examples_print_what_they_say(name):
         importlib.import_module(name),
         optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE | doctest.FAIL_FAST,
     )
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
     assert result.failed == 0

@@ -28,13 +28,16 @@ LEVELS = {
     "D_upcycled": [1e10, 3e10, 1e11],
     "D_unique": [2e9, 1e10, 5e10],
     "S": [0.0, 0.5, 0.8, 0.9],
+    "S_experts": [0.0, 0.5, 0.8, 0.95],
     "G": [1.0, 2.0, 4.0, 8.0, 16.0],
     "experts": [1.0, 2.0, 8.0, 32.0, 128.0],
 }
 
 
 def design(law):
-    return pd.DataFrame(itertools.product(*(LEVELS[name] for name in law.inputs)), columns=law.inputs)
+    return pd.DataFrame(
+        itertools.product(*(LEVELS[name] for name in law.inputs)), columns=law.inputs
+    )
 
 
 def draw_truth(law, runs, seed):

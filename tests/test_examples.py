@@ -1,0 +1,91 @@
+"""The examples run, and so does the page on adding a law."""
+
+import ast
+import importlib.util
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+PAGE = ROOT / "docs" / "adding_a_law.md"
+BLOCK = re.compile(r"^```python(?P<slow> slow)?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+def name(path):
+    return path.stem
+
+
+def test_there_are_examples():
+    assert len(EXAMPLES) >= 5
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=name)
+def test_an_example_states_its_question_and_imports(path):
+    docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert "?" in docstring.splitlines()[0]
+    assert f"python examples/{path.name}" in docstring
+    spec = importlib.util.spec_from_file_location(f"example_{path.stem}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert callable(module.main)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", EXAMPLES, ids=name)
+def test_an_example_runs(path, tmp_path):
+    figure = tmp_path / ("figure.svg" if "FIGURE" in path.read_text(encoding="utf-8") else "out")
+    done = subprocess.run(
+        [sys.executable, path, figure],
+        cwd=tmp_path,
+        env=os.environ | {"MPLBACKEND": "Agg"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "FitWarning" not in done.stderr, done.stderr
+    assert len(done.stdout.splitlines()) >= 5
+    drawn = [figure] if figure.is_file() else list(figure.glob("*.png"))
+    assert drawn
+    assert all(path.stat().st_size > 5_000 for path in drawn)
+
+
+def blocks():
+    return list(BLOCK.finditer(PAGE.read_text(encoding="utf-8")))
+
+
+def run_page(*, slow):
+    scope = {"__name__": "page"}
+    for block in blocks():
+        code = compile(block["code"], f"{PAGE.name}, block", "exec")
+        if slow or not block["slow"]:
+            exec(code, scope)
+    return scope
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_the_blocks_on_adding_a_law_run(elsewhere, capsys):
+    assert len(blocks()) >= 8
+    scope = run_page(slow=False)
+    assert scope["with_depth"].inputs == ("N", "D", "depth")
+    assert (elsewhere / "mine.nc").is_file()
+    assert scope["again"].posterior.equals(scope["prior"].posterior)
+    assert "7.22e+10 parameters" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("elsewhere")
+def test_all_blocks_on_adding_a_law_run():
+    scope = run_page(slow=True)
+    assert scope["fit"].runs.sizes["run"] == 199
