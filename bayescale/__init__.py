@@ -23,9 +23,10 @@ if TYPE_CHECKING:
     from bayescale.allocation import AllocationWarning, allocate
     from bayescale.comparison import compare
     from bayescale.decision import decide
+    from bayescale.diagnostics import FitWarning, diagnose
     from bayescale.fits import Fit, coefficients, load_fit, published
     from bayescale.groups import contrast, group
-    from bayescale.inference import FitWarning, diagnose, fit, model, prior
+    from bayescale.inference import fit, model, prior
     from bayescale.law_check import check_law
     from bayescale.leverage import efficiency_leverage
     from bayescale.prediction import interval, predict, simulate
@@ -36,9 +37,10 @@ _HOME = {
     "allocation": ("AllocationWarning", "allocate"),
     "comparison": ("compare",),
     "decision": ("decide",),
+    "diagnostics": ("FitWarning", "diagnose"),
     "fits": ("Fit", "coefficients", "load_fit", "published"),
     "groups": ("contrast", "group"),
-    "inference": ("FitWarning", "diagnose", "fit", "model", "prior"),
+    "inference": ("fit", "model", "prior"),
     "law_check": ("check_law",),
     "leverage": ("efficiency_leverage",),
     "prediction": ("interval", "predict", "simulate"),

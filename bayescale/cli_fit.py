@@ -116,6 +116,10 @@ def fit(
     noise: Annotated[
         str, typer.Option("--noise", metavar="NOISE", help="student_t or normal.")
     ] = "student_t",
+    method: Annotated[
+        str,
+        typer.Option("--method", metavar="METHOD", help="nuts, or laplace: quick and checked."),
+    ] = "nuts",
     fixed: Annotated[
         list[str] | None,
         typer.Option(
@@ -181,6 +185,7 @@ def fit(
         chosen,
         table_of_runs,
         noise=noise,
+        method=method,
         by=by,
         vary=tuple(vary or ()),
         priors=held or None,

@@ -75,8 +75,8 @@ def head_of(fit: Fit, prob: float) -> dict[str, Any]:
 
 def fit_document(fit: Fit, prob: float, saved: str | None) -> dict[str, Any]:
     """A fit: its diagnostics, and its coefficients in raw units where they are known."""
+    from bayescale.diagnostics import diagnose
     from bayescale.fits import coefficients
-    from bayescale.inference import diagnose
 
     about = fit.about
     try:
@@ -96,12 +96,14 @@ def fit_document(fit: Fit, prob: float, saved: str | None) -> dict[str, Any]:
         "saved": saved,
         "diagnostics": {
             "ok": table.attrs["ok"],
+            "method": about.get("method", "nuts"),
             "chains": about["chains"],
             "draws": about["draws"],
             "divergences": table.attrs["divergences"],
             "rhat": float(table.rhat.max()),
             "ess_bulk": float(table.ess_bulk.min()),
             "ess_tail": float(table.ess_tail.min()),
+            "pareto_k": table.attrs.get("pareto_k"),
         },
         "units": units,
         "coefficients": values,
@@ -142,10 +144,15 @@ def show_fit(document: Mapping[str, Any]) -> None:
     say(f"{document['law']} fitted to {runs} ({noise} noise, seed {document['seed']})", "bold")
     checks = document["diagnostics"]
     least = min(checks["ess_bulk"], checks["ess_tail"])
+    if checks["method"] == "laplace":
+        how = f"{checks['chains'] * checks['draws']} draws by importance resampling, Pareto k "
+        how += f"{checks['pareto_k']:.2f}"
+    else:
+        how = f"{checks['chains']} chains of {checks['draws']} draws, {checks['divergences']} "
+        how += f"divergences, R-hat at most {checks['rhat']:.3f}"
     say(
-        f"diagnostics {'passed' if checks['ok'] else 'FAILED'}: {checks['chains']} chains of "
-        f"{checks['draws']} draws, {checks['divergences']} divergences, R-hat at most "
-        f"{checks['rhat']:.3f}, effective draws at least {least:.0f}",
+        f"diagnostics {'passed' if checks['ok'] else 'FAILED'}: {how}, effective draws at least "
+        f"{least:.0f}",
         "green" if checks["ok"] else "red",
     )
     say()

@@ -209,7 +209,8 @@ def _run_study(study: Study, folder: Path, console: Any) -> dict[str, Any]:
     from bayescale.allocation import allocate
     from bayescale.comparison import compare
     from bayescale.decision import decide
-    from bayescale.inference import diagnose, fit
+    from bayescale.diagnostics import diagnose
+    from bayescale.inference import fit
 
     fits = {}
     for name, law in study.laws.items():

@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import warnings
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescale.diagnostics import MAX_RHAT, diagnose, warn_if_untrusted
 from bayescale.errors import InputError
 from bayescale.fits import Fit, stamp
+from bayescale.laplace import laplace
 from bayescale.law import Law
 from bayescale.maths import log
 from bayescale.mode import Mode, find_mode
 from bayescale.posterior import Problem, log_posterior, problem
 from bayescale.priors import Prior
 from bayescale.progress import Report, progress_bar
+from bayescale.sampling import compiled_density, sample_nuts
 
 if TYPE_CHECKING:
     import pandas as pd
     import pymc as pm
     import xarray as xr
 
-__all__ = ["FitWarning", "diagnose", "fit", "model", "prior"]
+__all__ = ["fit", "model", "prior"]
 
-#: A fit is trusted when every coefficient meets these (Vehtari et al. 2021).
-MAX_RHAT = 1.01
-MIN_ESS = 400
-
-
-class FitWarning(UserWarning):
-    """The sampler did not reach what a trustworthy posterior needs."""
+#: Effective draws that NUTS goes on for, and the most draws it makes for each one kept.
+TARGET_ESS = 1000
+MOST_DRAWN = 16
 
 
 def model(
@@ -126,7 +122,8 @@ def fit(
     noise
         How a run's log loss scatters: ``"student_t"`` or ``"normal"``.
     method
-        ``"nuts"``.
+        ``"nuts"``, or ``"laplace"``: importance resampling about the mode, in under a second and
+        with a check of its own (``diagnose``).
     by, vary, pool
         Column that names each run's group (corpus, architecture, router …) and the coefficients
         that differ between groups: drawn about a shared centre with a learned spread
@@ -134,7 +131,9 @@ def fit(
     priors
         Replaces priors by coefficient, in reference units; a number fixes a coefficient.
     draws, tune, chains
-        Kept draws and tuning steps of each chain, and the number of chains.
+        Kept draws and tuning steps of each chain, and the number of chains. Where a coefficient
+        has fewer than 1,000 effective draws (or a quarter of those asked for), NUTS draws up to
+        16 times as many and keeps every fourth or sixteenth.
     seed
         Makes the result reproducible on one machine.
     progress
@@ -162,8 +161,8 @@ def fit(
     >>> runs = bs.load_runs("olmo_ladder").query("not target")
     >>> fit = bs.fit(dense, runs, draws=100, tune=200, chains=2, seed=1)  # doctest: +SKIP
     """
-    if method != "nuts":
-        raise InputError(f"method={method!r} is not known; choose 'nuts'")
+    if method not in ("nuts", "laplace"):
+        raise InputError(f"method={method!r} is not known; choose 'nuts' or 'laplace'")
     draws, tune, chains = _whole("draws", draws), _whole("tune", tune), _whole("chains", chains)
     seed = None if seed is None else _whole("seed", seed, least=0)
     task = problem(law, runs, noise=noise, priors=priors, by=by, vary=vary, pool=pool)
@@ -171,13 +170,51 @@ def fit(
     with progress_bar(f"{law.name}, {len(runs)} runs", progress) as report:
         report("finding the mode")
         mode = find_mode(task)
-        report("compiling")
-        compiled = _compiled(task)
-        sampled = _sample(compiled, task, mode, draws, tune, chains, used_seed, report)
-        report("finishing")
-        fitted = _assemble(task, runs, sampled, seed, draws, tune, chains)
-        _warn(fitted)
+        settings = {"draws": draws, "tune": tune, "chains": chains}
+        if method == "laplace":
+            found = laplace(task, mode, chains=chains, draws=draws, seed=used_seed)
+            about = {"method": method, "seed": seed, **settings}
+            fitted = _assemble(task, runs, found.coordinates(task.names), found.stats, about)
+        else:
+            fitted = _nuts(task, runs, mode, settings, seed, used_seed, report)
+        warn_if_untrusted(fitted)
     return fitted
+
+
+def _nuts(
+    task: Problem,
+    runs: pd.DataFrame,
+    mode: Mode,
+    settings: dict[str, int],
+    seed: int | None,
+    used_seed: int,
+    report: Report,
+) -> Fit:
+    """Sample, and where draws are too much alike sample longer and keep one in a few."""
+    report("compiling")
+    compiled = compiled_density(task)
+    wanted = min(TARGET_ESS, settings["draws"] * settings["chains"] // 4)
+    thin = 1
+    while True:
+        longer = settings | {"draws": settings["draws"] * thin}
+        sampled = sample_nuts(compiled, task, mode, seed=used_seed, report=report, **longer)
+        report("finishing")
+        chains = sampled["posterior"].to_dataset()
+        # Every draw that diverged counts, kept or not.
+        stats = sampled["sample_stats"].to_dataset()[
+            ["diverging", "energy", "logp", "n_steps", "step_size", "depth"]
+        ]
+        diverging = stats.diverging.astype(int).coarsen(draw=thin).max()
+        stats = stats.isel(draw=slice(None, None, thin)).assign(diverging=diverging.astype(bool))
+        stats = stats.assign_coords(draw=np.arange(settings["draws"]))
+        u = {name: chains[name].values[:, ::thin] for name in task.names}
+        about = {"method": "nuts", "seed": seed, **settings, "thin": thin}
+        fitted = _assemble(task, runs, u, stats, about)
+        table = diagnose(fitted)
+        short = not table[["ess_bulk", "ess_tail"]].min(axis=None) >= wanted
+        if thin >= MOST_DRAWN or not (short or (table.rhat > MAX_RHAT).any()):
+            return fitted
+        thin *= 4
 
 
 def _whole(name: str, value: Any, least: int = 1) -> int:
@@ -190,99 +227,6 @@ def _whole(name: str, value: Any, least: int = 1) -> int:
     return whole
 
 
-def _sample(
-    compiled: Any,
-    task: Problem,
-    mode: Mode,
-    draws: int,
-    tune: int,
-    chains: int,
-    seed: int,
-    report: Report,
-) -> xr.DataTree:
-    import nutpie
-
-    root = np.linalg.cholesky(mode.covariance)
-
-    def start(chain_seed: Any) -> np.ndarray:
-        rng = np.random.default_rng(chain_seed)
-        for shrink in 0.5 ** np.arange(12):
-            u = mode.u + shrink * root @ rng.standard_normal(len(mode.u))
-            if np.isfinite(task.log_density(u[None])[0]):
-                return u
-        return mode.u
-
-    total = chains * (draws + tune)
-
-    def callback(states: list[Any]) -> None:
-        done = sum(state.finished_draws for state in states)
-        report(f"sampling {chains} chains", done / total)
-
-    # A law without floors and amplitudes makes no use of the loss scale: its density lacks it.
-    used = {shared.name for shared in compiled.shared_var_keys}
-    data = {_DATA + name: value for name, value in task.data.items() if _DATA + name in used}
-    ready = dataclasses.replace(compiled.with_data(**data), initial_point_func=start)
-    sampling = nutpie.sample(
-        ready,
-        draws=draws,
-        tune=tune,
-        chains=chains,
-        seed=seed,
-        adaptation="low_rank",
-        # The spread between groups makes a funnel, which takes shorter steps to enter.
-        target_accept=0.99 if task.groups else 0.95,
-        save_warmup=False,
-        progress_bar=False,
-        progress_callback=callback,
-        progress_rate=100,
-        blocking=False,
-    )
-    try:
-        return sampling.wait()
-    except BaseException:
-        # When it waits itself, nutpie returns what an interrupt left as if it were all the draws.
-        sampling.cancel()
-        raise
-
-
-# Compiling takes seconds and sampling less than one, so a law is compiled once a process: runs
-# are data of the compiled density, and any table of the same law reuses it.
-_compiled_densities: OrderedDict[Any, Any] = OrderedDict()
-_KEPT = 32
-_DATA = "data_"
-
-
-def _compiled(task: Problem) -> Any:
-    key = (
-        task.law.function,
-        task.noise.name,
-        tuple(task.coordinates.priors.items()),
-        tuple(task.fixed.items()),
-        task.groups and (len(task.groups.levels), task.groups.vary, task.groups.pooled),
-        task.groups and tuple(task.groups.coordinates.priors.items()),
-    )
-    if key not in _compiled_densities:
-        _compiled_densities[key] = _compile(task)
-        while len(_compiled_densities) > _KEPT:
-            _compiled_densities.popitem(last=False)
-    _compiled_densities.move_to_end(key)
-    return _compiled_densities[key]
-
-
-def _compile(task: Problem) -> Any:
-    import nutpie
-    import pymc as pm
-
-    with pm.Model() as built:
-        data = {name: pm.Data(_DATA + name, value) for name, value in task.data.items()}
-        u = {name: pm.Flat(name) for name in task.names}
-        log_prior, rows, _ = log_posterior(task, u, data)
-        pm.Potential("log_posterior", log_prior + rows.sum())
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Cannot cache compiled function")
-        return nutpie.compile_pymc_model(built, backend="numba")
-
-
 def _labels(task: Problem) -> np.ndarray:
     labels = np.array([str(x) if not isinstance(x, (int, np.integer)) else x for x in task.labels])
     return labels if len(set(labels)) == len(labels) else np.arange(len(labels))
@@ -291,18 +235,17 @@ def _labels(task: Problem) -> np.ndarray:
 def _assemble(
     task: Problem,
     runs: pd.DataFrame,
-    sampled: xr.DataTree,
-    seed: int | None,
-    draws: int,
-    tune: int,
-    chains: int,
+    u: Mapping[str, np.ndarray],
+    stats: xr.Dataset,
+    about: dict[str, Any],
 ) -> Fit:
+    """The fit of draws of the coordinates, each of shape (chains, draws)."""
     import xarray as xr
 
-    unconstrained = sampled["posterior"].to_dataset()
-    u = {name: unconstrained[name].values[..., None] for name in task.names}
-    _, log_likelihood, c = log_posterior(task, u, task.data)
+    columns = {name: values[..., None] for name, values in u.items()}
+    _, log_likelihood, c = log_posterior(task, columns, task.data)
     axes = ("chain", "draw")
+    chains, draws = next(iter(u.values())).shape
     coords = {"chain": np.arange(chains), "draw": np.arange(draws)}
     labels = {"run": _labels(task)}
     tree = xr.DataTree.from_dict(
@@ -311,31 +254,12 @@ def _assemble(
             "log_likelihood": xr.Dataset(
                 {"log_loss": ((*axes, "run"), log_likelihood)}, coords | labels
             ),
-            "sample_stats": sampled["sample_stats"].to_dataset()[
-                ["diverging", "energy", "logp", "n_steps", "step_size", "depth"]
-            ],
+            "sample_stats": stats,
             "observed_data": xr.Dataset({"log_loss": ("run", np.log(task.loss))}, labels),
             "constant_data": _run_table(task, runs, labels),
         }
     )
-    about = {
-        "law": task.law.name,
-        "noise": task.noise.name,
-        "priors": {name: str(prior) for name, prior in task.coordinates.priors.items()},
-        "fixed": dict(task.fixed),
-        "reference": dict(task.reference),
-        "loss_scale": task.loss_scale,
-        "method": "nuts",
-        "by": task.groups.by if task.groups else None,
-        "vary": task.groups.vary if task.groups else (),
-        "seed": seed,
-        "draws": draws,
-        "tune": tune,
-        "chains": chains,
-        "table": str(runs.attrs.get("name", "")),
-        "simulated": bool(runs.attrs.get("simulated", False)),
-    }
-    tree.attrs["bayescale"] = json.dumps(stamp(task.law, about))
+    tree.attrs["bayescale"] = json.dumps(stamp(task.law, _about(task, runs) | about))
     return Fit(task.law, tree)
 
 
@@ -386,64 +310,6 @@ def _storable(values: pd.Series) -> np.ndarray:
     )
 
 
-def diagnose(fit: Fit) -> pd.DataFrame:
-    """Sampler diagnostics of every coefficient.
-
-    Parameters
-    ----------
-    fit
-        A sampled fit.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Indexed by coefficient: ``rhat``, ``ess_bulk``, ``ess_tail``, ``ok``. Its ``attrs`` hold
-        the number of divergences and ``ok`` of the whole fit.
-    """
-    import pandas as pd
-    from arviz_stats import ess, rhat
-
-    if "sample_stats" not in fit.tree:
-        raise InputError("this fit holds no sampler's chains: there is nothing to diagnose")
-    draws = fit.posterior
-    by = fit.about.get("by")
-    for name in [str(n) for n, v in draws.data_vars.items() if by in v.dims]:
-        each = {f"{name}[{level.item()}]": draws[name].sel({by: level}, drop=True)
-                for level in draws[by]}  # fmt: skip
-        draws = draws.drop_vars(name).assign(each)
-    measures = {
-        "rhat": rhat(draws),
-        "ess_bulk": ess(draws, method="bulk"),
-        "ess_tail": ess(draws, method="tail"),
-    }
-    table = pd.DataFrame(
-        {what: {str(n): float(v) for n, v in one.items()} for what, one in measures.items()}
-    )
-    table["ok"] = (
-        (table.rhat <= MAX_RHAT) & (table.ess_bulk >= MIN_ESS) & (table.ess_tail >= MIN_ESS)
-    )
-    table.attrs["divergences"] = int(fit.tree["sample_stats"]["diverging"].sum())
-    table.attrs["ok"] = bool(table.ok.all()) and table.attrs["divergences"] == 0
-    return table
-
-
-def _warn(fit: Fit) -> None:
-    table = diagnose(fit)
-    if table.attrs["ok"]:
-        return
-    found = []
-    if table.attrs["divergences"]:
-        found.append(f"{table.attrs['divergences']} divergent draws")
-    for name, row in table[~table.ok].iterrows():
-        found.append(f"{name}: R-hat {row.rhat:.3f}, ESS {row.ess_bulk:.0f}/{row.ess_tail:.0f}")
-    warnings.warn(
-        f"the posterior of {fit.law.name!r} is not to be trusted yet ({'; '.join(found)}); draw "
-        "more (draws=4000), or fix or inform what the runs do not determine through priors=...",
-        FitWarning,
-        stacklevel=3,
-    )
-
-
 def prior(
     law: Law,
     runs: pd.DataFrame,
@@ -484,16 +350,22 @@ def prior(
             "constant_data": _run_table(task, runs, {"run": _labels(task)}),
         }
     )
-    about = {
-        "law": law.name,
+    about = _about(task, runs) | {"method": "prior", "seed": seed}
+    tree.attrs["bayescale"] = json.dumps(stamp(law, about))
+    return Fit(law, tree)
+
+
+def _about(task: Problem, runs: pd.DataFrame) -> dict[str, Any]:
+    """What a fit says of the law, its priors and its runs."""
+    return {
+        "law": task.law.name,
         "noise": task.noise.name,
         "priors": {name: str(p) for name, p in task.coordinates.priors.items()},
         "fixed": dict(task.fixed),
         "reference": dict(task.reference),
         "loss_scale": task.loss_scale,
-        "method": "prior",
+        "by": task.groups.by if task.groups else None,
+        "vary": task.groups.vary if task.groups else (),
+        "table": str(runs.attrs.get("name", "")),
         "simulated": bool(runs.attrs.get("simulated", False)),
-        "seed": seed,
     }
-    tree.attrs["bayescale"] = json.dumps(stamp(law, about))
-    return Fit(law, tree)

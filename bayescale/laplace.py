@@ -8,16 +8,20 @@ draws are not to be trusted (Vehtari et al. 2024, arXiv:1507.02646).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bayescale.mode import Mode
 from bayescale.posterior import Problem
 
-__all__ = ["MAX_PARETO_K", "LaplaceDraws", "laplace"]
+if TYPE_CHECKING:
+    import xarray as xr
 
-MAX_PARETO_K = 0.7
+__all__ = ["LaplaceDraws", "laplace"]
+
 _DOF = 8  # heavier tails than the posterior's keep the weights bounded
 _PROPOSED = 4  # points proposed for each one kept
 _BLOCK = 2_000_000  # numbers in one block of the density's evaluation
@@ -43,6 +47,25 @@ class LaplaceDraws:
     log_density: np.ndarray
     pareto_k: float
     effective: float
+
+    def coordinates(self, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Draws by coordinate, each of shape (chains, draws)."""
+        return {name: self.u[..., i] for i, name in enumerate(names)}
+
+    @property
+    def stats(self) -> xr.Dataset:
+        """What the fit's ``sample_stats`` hold."""
+        import xarray as xr
+
+        chains, draws = self.log_density.shape
+        return xr.Dataset(
+            {
+                "logp": (("chain", "draw"), self.log_density),
+                "pareto_k": self.pareto_k,
+                "effective": self.effective,
+            },
+            {"chain": np.arange(chains), "draw": np.arange(draws)},
+        )
 
 
 def laplace(problem: Problem, mode: Mode, *, chains: int, draws: int, seed: int) -> LaplaceDraws:

@@ -301,7 +301,7 @@ def _recovery(tried: Bench) -> list[tuple[str, bool, str]]:
     """Fit the law to losses simulated from it at the middle of its priors."""
     from scipy.stats import binom
 
-    from bayescale.inference import FitWarning, diagnose
+    from bayescale.diagnostics import FitWarning, diagnose
     from bayescale.inference import fit as sample
     from bayescale.prediction import interval
 

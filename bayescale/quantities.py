@@ -88,7 +88,7 @@ def format_number(value: float, digits: int = 3) -> str:
 
 
 def _significant(value: float, digits: int) -> str:
-    """Significant digits without trailing zeros; no exponent where there is room for the integer."""
+    """Significant digits without trailing zeros; no exponent where the integer has room."""
     if 1 <= abs(value) < 1000:
         return f"{value:.{max(digits, len(str(int(abs(value)))))}g}"
     return f"{value:.{digits}g}"

@@ -10,7 +10,7 @@ import scipy.stats
 
 import bayescale as bs
 from bayescale import amplitude, floor, law
-from bayescale.inference import _compiled_densities
+from bayescale.sampling import _compiled_densities
 from bayescale.models import dense
 from bayescale.posterior import problem
 
