@@ -199,6 +199,11 @@ def problem(
         )
     inputs = {name: columns[name] for name in law.inputs}
     coordinates, groups = find_coordinates(law, sampled, fixed, noise_priors), None
+    if by in (*law.inputs, *law.priors):
+        raise InputError(
+            f"by={by!r} names an input or a coefficient of law {law.name!r}; copy the column under "
+            f"another name: runs.assign(group=runs[{by!r}])"
+        )
     if by is not None:
         groups, coordinates = find_groups(coordinates, runs, by, vary, pool)
     elif vary:

@@ -69,7 +69,7 @@ def joint_moe(
     E_max: Any = lognormal(350.0, 0.6),
     c: Any = floor(),
 ) -> Any:
-    r"""Ludziejewski 2025: :math:`a\hat E^\delta N^{\alpha+\gamma\ln\hat E} + b(\ldots)D + c`.
+    r"""Ludziejewski 2025: :math:`m(\hat E) N^{\mu(\hat E)} + n(\hat E) D^{\nu(\hat E)} + c`.
 
     Parameters
     ----------

@@ -265,6 +265,7 @@ def test_a_pooled_fit_comes_back_from_its_file(pooled, tmp_path):
         ({"by": "corpus", "vary": ("E",), "pool": "complete"}, "pool='complete' is not known"),
         ({"vary": ("E",)}, "needs by="),
         ({"by": "run", "vary": ("E",)}, "rename the column"),
+        ({"by": "D", "vary": ("E",)}, "by='D' names an input .*another name"),
     ],
 )
 @pytest.mark.parametrize("use", [bs.fit, bs.model])

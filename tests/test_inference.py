@@ -254,3 +254,14 @@ def test_the_model_is_the_one_that_a_reader_would_write(olmo):
     np.testing.assert_allclose(
         model.rvs_to_values[model["log_loss"]].eval(), np.log(olmo.loss), rtol=1e-15
     )
+
+
+def test_it_draws_on_where_draws_are_too_much_alike():
+    # One ratio of tokens to parameters: size and data terms trade against each other freely.
+    runs = bs.load_runs("olmo_ladder").query("chinchilla_multiplier == 1")
+    fit = bs.fit(dense, runs, seed=1)
+    table = bs.diagnose(fit)
+    assert fit.about["thin"] > 1
+    assert table[["ess_bulk", "ess_tail"]].min(axis=None) >= 1000
+    assert fit.posterior.sizes == {"chain": 4, "draw": 1000}
+    assert fit.tree["sample_stats"].sizes["draw"] == 1000
