@@ -4,21 +4,25 @@ The coefficients of a scaling law lie on curved ridges: a larger amplitude is ma
 smaller floor, a larger exponent by a smaller amplitude. What the data determine well is the total
 loss at the centre of the data and the local slope along each input. Hence:
 
-* positive amplitudes become the log of their total and log ratios to the first of them;
+* positive amplitudes become the log of the total of their terms at the centre, and log ratios of
+  these terms to the first of them;
 * a positive exponent becomes the log of its local slope: the exponent times the sum of the
   terms that it moves;
 * a signed amplitude becomes its ratio to the total, a signed exponent its local slope;
 * anything else is taken on the log scale if positive, as it is if not.
 
-On the log scale the first two maps have unit Jacobian determinant, so priors stay those of the
-coefficients. Which terms an exponent moves is found by calling the law with one amplitude at a
-time. The functions work on numbers, arrays and symbols alike.
+The centre is one for counts, which are divided by their geometric mean, and a typical value for
+other inputs. An amplitude that stands under an exponent, as in ``(a / D)**b``, counts by its term,
+``a**b``. On the log scale the first two maps have unit Jacobian determinant (but for the latter's
+``1 / b``), so priors stay those of the coefficients. Which terms an exponent moves is found by
+calling the law with one amplitude at a time. The functions work on numbers, arrays and symbols
+alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import reduce
 from operator import add
 from typing import Any
@@ -28,7 +32,7 @@ import numpy as np
 from bayescale.law import Law
 from bayescale.maths import exp, log
 from bayescale.priors import Prior
-from bayescale.variables import variable
+from bayescale.variables import Variable, variable
 
 __all__ = ["Coordinates", "find_coordinates"]
 
@@ -45,11 +49,18 @@ class Coordinates:
         Positive amplitudes that add up to the loss; none if the law is not linear in them.
     moved
         For each exponent, the positive amplitudes whose terms depend on it.
+    under
+        The exponent that an amplitude stands under, where it stands under one.
+    unit_term
+        For an amplitude and the exponents, the term of that amplitude at the centre were it one; if
+        None, an amplitude is its term.
     """
 
     priors: Mapping[str, Prior]
     amplitudes: tuple[str, ...]
     moved: Mapping[str, tuple[str, ...]]
+    under: Mapping[str, str] = field(default_factory=dict)
+    unit_term: Callable[[str, Mapping[str, Any]], Any] | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -65,6 +76,7 @@ class Coordinates:
         move.
         """
         c: dict[str, Any] = {}
+        terms: dict[str, Any] = {}
         log_jacobian: Any = 0.0
         total: Any = loss_scale
         if self.amplitudes:
@@ -72,46 +84,58 @@ class Coordinates:
             total = loss_scale * exp(u[first])
             weights = {first: 1.0, **{name: exp(u[name]) for name in rest}}
             share = total / _sum(weights.values())
-            for name, weight in weights.items():
-                c[name] = share * weight
-                log_jacobian = log_jacobian + log(c[name])
+            terms = {name: share * weight for name, weight in weights.items()}
+        known = {**(given or {}), **terms}
         for name, prior in self.priors.items():
-            if name in c:
+            if name in terms:
                 continue
-            terms = self.moved.get(name, ())
-            known = c | dict(given or {})
-            size = _sum(known[term] for term in terms) / loss_scale if terms else 1.0
+            moved = self.moved.get(name, ())
+            size = _sum(known[term] for term in moved) / loss_scale if moved else 1.0
             if prior.positive:
                 c[name] = exp(u[name]) / size
                 log_jacobian = log_jacobian + log(c[name])
             elif prior.role == "amplitude":
                 c[name] = u[name] * total
                 log_jacobian = log_jacobian + log(total)
-            elif terms:
+            elif moved:
                 c[name] = u[name] / size
                 log_jacobian = log_jacobian - log(size)
             else:
                 c[name] = u[name]
+        for name, term in terms.items():
+            c[name] = term / self._unit(name, c)
+            if name in self.under:
+                exponent = c[self.under[name]]
+                c[name] = exp(log(c[name]) / exponent)
+                log_jacobian = log_jacobian - log(exponent)
+            log_jacobian = log_jacobian + log(c[name])
         return {name: c[name] for name in self.priors}, log_jacobian
+
+    def _unit(self, name: str, c: Mapping[str, Any]) -> Any:
+        return 1.0 if self.unit_term is None else self.unit_term(name, c)
 
     def from_coefficients(
         self, c: Mapping[str, Any], loss_scale: Any, given: Mapping[str, Any] | None = None
     ) -> dict[str, Any]:
         """Coordinates of given coefficients: the inverse of :meth:`to_coefficients`."""
         u: dict[str, Any] = {}
+        terms: dict[str, Any] = {}
+        for name in self.amplitudes:
+            power = c[name] ** c[self.under[name]] if name in self.under else c[name]
+            terms[name] = power * self._unit(name, c)
         total: Any = loss_scale
         if self.amplitudes:
             first, *rest = self.amplitudes
-            total = _sum(c[name] for name in self.amplitudes)
+            total = _sum(terms.values())
             u[first] = log(total / loss_scale)
             for name in rest:
-                u[name] = log(c[name] / c[first])
+                u[name] = log(terms[name] / terms[first])
+        known = {**(given or {}), **terms}
         for name, prior in self.priors.items():
             if name in u:
                 continue
-            terms = self.moved.get(name, ())
-            known = {**c, **(given or {})}
-            size = _sum(known[term] for term in terms) / loss_scale if terms else 1.0
+            moved = self.moved.get(name, ())
+            size = _sum(known[term] for term in moved) / loss_scale if moved else 1.0
             if prior.positive:
                 u[name] = log(c[name] * size)
             elif prior.role == "amplitude":
@@ -161,12 +185,27 @@ def find_coordinates(
     everything = {**priors, **noise}
     with np.errstate(all="ignore"):
         whole = np.asarray(law(**inputs, **base), dtype=float)
-        linear = bool(additive) and np.allclose(
+        adds_up = bool(additive) and np.allclose(
             _sum(term(n) for n in additive), whole, rtol=1e-9, atol=0
         )
-        if not linear:
+        # One amplitude alone adds up to anything.
+        if not adds_up or np.any(law(**inputs, **(base | dict.fromkeys(additive, 0.0)))):
             return Coordinates(everything, (), {})
         amplitudes = tuple(n for n in additive if n in priors and priors[n].positive)
+        under = {}
+        for name in amplitudes:
+            if np.allclose(_power(term, name, base), 1.0):
+                continue
+            exponents = (n for n, p in priors.items() if p.role == "exponent" and p.positive)
+            larger = {n: 1.1 * base[n] for n in exponents}
+            match = [
+                n
+                for n, value in larger.items()
+                if np.allclose(_power(term, name, base, **{n: value}), value)
+            ]
+            if len(match) != 1:
+                return Coordinates(everything, (), {})
+            under[name] = match[0]
         moved = {}
         for name, prior in priors.items():
             if prior.role == "exponent":
@@ -174,7 +213,29 @@ def find_coordinates(
                 changed = {name: other}
                 terms = [a for a in amplitudes if not np.allclose(term(a), term(a, **changed))]
                 moved[name] = tuple(terms)
-    return Coordinates(everything, amplitudes, moved)
+    centre = {n: _typical(variable(n, law.variables)) for n in law.inputs}
+
+    def unit_term(name: str, c: Mapping[str, Any]) -> Any:
+        alone = {n: 0.0 for n in additive if n != name} | {name: 1.0}
+        others = {n: c[n] for n in priors if n not in additive}
+        return law(**centre, **({**fixed, **others} | alone))
+
+    plain = all(variable(n, law.variables).scale is not None for n in law.inputs)
+    return Coordinates(everything, amplitudes, moved, under, None if plain else unit_term)
+
+
+def _power(term: Callable[..., Any], name: str, base: Mapping[str, float], **changed: float) -> Any:
+    """The power of an amplitude that its term goes with."""
+    return np.log2(term(name, **changed, **{name: 2 * base[name]}) / term(name, **changed))
+
+
+def _typical(known: Variable) -> float:
+    """One for counts, which are divided by their centre; else a value that many runs have."""
+    if known.scale is not None:
+        return 1.0
+    if known.high <= 1.0:
+        return (max(known.low, 0.0) + known.high) / 2
+    return 8.0 if known.low <= 8.0 <= known.high else known.low
 
 
 def _probe_inputs(law: Law) -> dict[str, np.ndarray]:

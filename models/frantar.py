@@ -20,7 +20,7 @@ from typing import Any
 from bayescale.cost import sparse_training_flops
 from bayescale.law import Coefficients, law
 from bayescale.maths import exp, log, maximum
-from bayescale.priors import amplitude, exponent, floor, lognormal
+from bayescale.priors import Prior, amplitude, exponent, floor
 
 __all__ = ["dense_equivalent", "frantar", "optimal_sparsity"]
 
@@ -66,7 +66,7 @@ def frantar(
     b_S: Any = exponent(0.75, 0.4),
     c_S: Any = amplitude(0.2),
     b_N: Any = exponent(0.25),
-    a_D: Any = lognormal(0.02, 3.0),
+    a_D: Any = Prior("lognormal", 0.02, 3.0, role="amplitude"),
     b_D: Any = exponent(0.25),
     c: Any = floor(),
 ) -> Any:

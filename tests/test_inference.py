@@ -10,9 +10,9 @@ import scipy.stats
 
 import bayescale as bs
 from bayescale import amplitude, floor, law
-from bayescale.sampling import _compiled_densities
 from bayescale.models import dense
 from bayescale.posterior import problem
+from bayescale.sampling import _compiled_densities
 
 
 def quick_fit(runs, seed):
