@@ -21,9 +21,12 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import bayescale as bs
-from bayescale import cli, cli_inputs, cli_output, cli_saved
-from bayescale.cli_lists import plain_math
-from bayescale.cli_results import fit_document
+from bayescale import cli
+from bayescale.cli import inputs as cli_inputs
+from bayescale.cli import output as cli_output
+from bayescale.cli import saved as cli_saved
+from bayescale.cli.lists import plain_math
+from bayescale.cli.results import fit_document
 from bayescale.errors import InputError
 from bayescale.fits import Fit, stamp
 from bayescale.law import Law

@@ -8,7 +8,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = {"bayescale": ROOT / "bayescale", "bayescale.models": ROOT / "models"}
+PACKAGES = {
+    "bayescale": ROOT / "bayescale",
+    "bayescale.cli": ROOT / "bayescale" / "cli",
+    "bayescale.models": ROOT / "models",
+    "bayescale.plotting": ROOT / "bayescale" / "plotting",
+}
 MODULES = [
     package if path.stem == "__init__" else f"{package}.{path.stem}"
     for package, folder in PACKAGES.items()

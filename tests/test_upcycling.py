@@ -11,7 +11,7 @@ from scipy.optimize import brentq
 
 import bayescale as bs
 from bayescale.models import dense, upcycling
-from bayescale.plot_upcycling import plot_upcycling
+from bayescale.plotting.upcycling import plot_upcycling
 
 # Tokens at which the published curves cross, by size and dense tokens.
 TABLE = [

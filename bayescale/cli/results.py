@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescale.cli_output import Span, aside, say, show
+from bayescale.cli.output import Span, aside, say, show
 from bayescale.errors import InputError
 from bayescale.quantities import format_number
 from bayescale.variables import derive

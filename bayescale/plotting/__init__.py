@@ -18,11 +18,11 @@ Examples
 
 from __future__ import annotations
 
-from bayescale.plot_allocation import plot_allocation
-from bayescale.plot_checks import plot_coefficients, plot_predictions
-from bayescale.plot_isoflop import plot_isoflop
-from bayescale.plot_runs import plot_fit
-from bayescale.plot_upcycling import plot_upcycling
+from bayescale.plotting.allocation import plot_allocation
+from bayescale.plotting.checks import plot_coefficients, plot_predictions
+from bayescale.plotting.isoflop import plot_isoflop
+from bayescale.plotting.runs import plot_fit
+from bayescale.plotting.upcycling import plot_upcycling
 
 __all__ = [
     "plot_allocation",

@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 import bayescale
-from bayescale import cli_check, cli_fit, cli_use
+from bayescale.cli import check, fit, use
 from bayescale.errors import InputError
 
 __all__ = ["app"]
@@ -35,7 +35,7 @@ class _Manners(TyperGroup):
 
 @contextmanager
 def _manners() -> Iterator[None]:
-    from bayescale.cli_output import message
+    from bayescale.cli.output import message
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for terminals that know no ± or −
@@ -69,11 +69,11 @@ def _show_warning(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    from bayescale import cli_output
+    from bayescale.cli import output
 
     # Other packages' warnings are about code, which is not what somebody at a prompt wrote.
     if category.__module__.startswith("bayescale"):
-        cli_output.message("warning", _as_options(str(message)), "yellow")
+        output.message("warning", _as_options(str(message)), "yellow")
 
 
 # The package words its remedies for Python; here they are options.
@@ -163,14 +163,14 @@ def demo(
 
 app.callback(help=_unwrapped(main))(main)
 for command in (
-    cli_fit.laws,
-    cli_fit.runs,
-    cli_fit.fit,
-    cli_check.check_law,
-    cli_use.predict,
-    cli_use.allocate,
-    cli_use.decide,
-    cli_use.compare,
+    fit.laws,
+    fit.runs,
+    fit.fit,
+    check.check_law,
+    use.predict,
+    use.allocate,
+    use.decide,
+    use.compare,
     demo,
 ):
     app.command(help=_unwrapped(command))(command)

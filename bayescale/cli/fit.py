@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bayescale.cli_options import Csv, Force, Json, Prob, Seed, printer, probability
+from bayescale.cli.options import Csv, Force, Json, Prob, Seed, printer, probability
 from bayescale.errors import InputError
 
 __all__ = ["fit", "laws", "runs"]
@@ -30,8 +30,8 @@ def laws(
     summary, description, inputs, coefficients (prior, description), published (source, certainty,
     note, values, errors) and cost.
     """
-    from bayescale.cli_inputs import find_law
-    from bayescale.cli_lists import law_document, laws_document, show_law, show_laws
+    from bayescale.cli.inputs import find_law
+    from bayescale.cli.lists import law_document, laws_document, show_law, show_laws
 
     show = printer(json, csv)
     if name is not None:
@@ -74,9 +74,9 @@ def runs(
     JSON: tables, each with name, rows, what, identifies, source and terms; for one table: name,
     title, source, citation, terms, notes, units and rows.
     """
-    from bayescale.cli_inputs import read_runs
-    from bayescale.cli_lists import show_table, show_tables, table_document, tables_document
-    from bayescale.cli_output import as_csv, as_json, write_file
+    from bayescale.cli.inputs import read_runs
+    from bayescale.cli.lists import show_table, show_tables, table_document, tables_document
+    from bayescale.cli.output import as_csv, as_json, write_file
 
     show = printer(json, csv)
     if name is None:
@@ -165,8 +165,8 @@ def fit(
     seed, saved, diagnostics (ok, divergences, rhat, ess_bulk, ess_tail, ...), units, coefficients
     and noise_parameters (mean, median, lower, upper), published_coefficients.
     """
-    from bayescale.cli_inputs import find_law, read_runs, single, whole
-    from bayescale.cli_saved import check_fit_path
+    from bayescale.cli.inputs import find_law, read_runs, single, whole
+    from bayescale.cli.saved import check_fit_path
 
     show, share = printer(json, csv), probability(prob)
     kept, tuned = whole("--draws", draws), whole("--tune", tune)
@@ -177,8 +177,8 @@ def fit(
     chosen = find_law(law)
     table_of_runs = read_runs(table, where)
 
-    from bayescale.cli_output import message
-    from bayescale.cli_results import fit_document, fit_records, show_fit
+    from bayescale.cli.output import message
+    from bayescale.cli.results import fit_document, fit_records, show_fit
     from bayescale.inference import fit as sample
 
     fitted = sample(

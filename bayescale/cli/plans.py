@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescale.cli_output import Span, aside, say, show, write_file
-from bayescale.cli_results import BEYOND, head_of, note_simulated, percent, summary, times
+from bayescale.cli.output import Span, aside, say, show, write_file
+from bayescale.cli.results import BEYOND, head_of, note_simulated, percent, summary, times
 from bayescale.errors import InputError
 from bayescale.quantities import format_number
 from bayescale.variables import variable

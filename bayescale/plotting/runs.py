@@ -10,7 +10,10 @@ import numpy as np
 import xarray as xr
 
 from bayescale.errors import InputError
-from bayescale.figures import (
+from bayescale.fits import Fit
+from bayescale.law import Law
+from bayescale.plotting.axes import axis_label, is_log, level_label, scale_axis, symbol
+from bayescale.plotting.figures import (
     INK,
     LINES,
     MARKERS,
@@ -25,9 +28,6 @@ from bayescale.figures import (
     simulated,
     style,
 )
-from bayescale.fits import Fit
-from bayescale.law import Law
-from bayescale.plot_axes import axis_label, is_log, level_label, scale_axis, symbol
 from bayescale.prediction import predict
 from bayescale.quantities import format_number
 from bayescale.variables import Variable, read_columns, variable

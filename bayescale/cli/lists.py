@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from bayescale.cli_output import aside, say, show
+from bayescale.cli.output import aside, say, show
 from bayescale.law import Law
 from bayescale.quantities import format_number
 from bayescale.variables import variable

@@ -10,7 +10,10 @@ import xarray as xr
 
 from bayescale.allocation import allocate
 from bayescale.errors import InputError
-from bayescale.figures import (
+from bayescale.fits import Fit
+from bayescale.plans import Plans, plans
+from bayescale.plotting.axes import is_log, scale_axis, symbol
+from bayescale.plotting.figures import (
     LINES,
     as_fits,
     check_probs,
@@ -22,9 +25,6 @@ from bayescale.figures import (
     returned,
     style,
 )
-from bayescale.fits import Fit
-from bayescale.plans import Plans, plans
-from bayescale.plot_axes import is_log, scale_axis, symbol
 from bayescale.prediction import interval
 from bayescale.variables import variable
 

@@ -8,9 +8,9 @@ import numpy as np
 import xarray as xr
 
 from bayescale.errors import InputError
-from bayescale.figures import INK, make_panels, simulated, style
 from bayescale.fits import Fit
-from bayescale.plot_axes import scale_axis
+from bayescale.plotting.axes import scale_axis
+from bayescale.plotting.figures import INK, make_panels, simulated, style
 from bayescale.prediction import interval
 from bayescale.quantities import format_number
 from bayescale.upcycling import upcycling_probability, upcycling_threshold

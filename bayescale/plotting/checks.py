@@ -9,7 +9,9 @@ import numpy as np
 import xarray as xr
 
 from bayescale.errors import InputError
-from bayescale.figures import (
+from bayescale.fits import Fit, coefficients
+from bayescale.plotting.axes import axis_label, is_log, log_ticks, scale_axis
+from bayescale.plotting.figures import (
     INK,
     MARKERS,
     as_fits,
@@ -23,8 +25,6 @@ from bayescale.figures import (
     returned,
     style,
 )
-from bayescale.fits import Fit, coefficients
-from bayescale.plot_axes import axis_label, is_log, log_ticks, scale_axis
 from bayescale.prediction import interval, predict
 from bayescale.variables import VARIABLES, derive, read_columns
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bayescale.cli_options import Csv, Json, Seed, printer
+from bayescale.cli.options import Csv, Json, Seed, printer
 
 __all__ = ["check_law"]
 
@@ -40,7 +40,7 @@ def check_law(
 
     The exit code is 1 if a check fails. JSON: law, passed and checks (name, passed, detail).
     """
-    from bayescale.cli_inputs import find_law, read_runs, whole
+    from bayescale.cli.inputs import find_law, read_runs, whole
     from bayescale.errors import InputError
 
     show, sown = printer(json, csv), whole("--seed", seed)
@@ -59,7 +59,7 @@ def check_law(
 
 
 def _show(document: dict[str, Any]) -> None:
-    from bayescale.cli_output import say, show
+    from bayescale.cli.output import say, show
 
     say(document["law"], "bold")
     rows = [[c["name"], "ok" if c["passed"] else "FAILED", c["detail"]] for c in document["checks"]]

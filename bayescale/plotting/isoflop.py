@@ -11,7 +11,10 @@ import xarray as xr
 
 from bayescale.allocation import allocate
 from bayescale.errors import InputError
-from bayescale.figures import (
+from bayescale.fits import Fit
+from bayescale.plans import Plans, check_budget, plans
+from bayescale.plotting.axes import axis_label, level_label, scale_axis
+from bayescale.plotting.figures import (
     INK,
     LINES,
     MARKERS,
@@ -27,9 +30,6 @@ from bayescale.figures import (
     note_simulated,
     style,
 )
-from bayescale.fits import Fit
-from bayescale.plans import Plans, check_budget, plans
-from bayescale.plot_axes import axis_label, level_label, scale_axis
 from bayescale.prediction import interval, predict
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bayescale.cli_options import (
+from bayescale.cli.options import (
     Bounds,
     Budgets,
     Choose,
@@ -65,8 +65,8 @@ def predict(
     extrapolation (compute over that of the largest fitted run, or null), observed (if the table
     has losses) and loss (mean, median, lower, upper).
     """
-    from bayescale.cli_inputs import assignments, find_law, read_runs, whole
-    from bayescale.cli_saved import check_ungrouped, open_fit
+    from bayescale.cli.inputs import assignments, find_law, read_runs, whole
+    from bayescale.cli.saved import check_ungrouped, open_fit
 
     show, share = printer(json, csv), probability(prob)
     draw_seed = whole("--seed", seed)
@@ -83,7 +83,7 @@ def predict(
             "known; use --mean"
         )
 
-    from bayescale.cli_results import prediction_document, show_prediction
+    from bayescale.cli.results import prediction_document, show_prediction
     from bayescale.prediction import predict as predicted
     from bayescale.variables import read_columns
 
@@ -140,25 +140,25 @@ def allocate(
     a bound decides), and mean, median, lower and upper of every input and of loss; a listed input
     has choices too, the probability that each value is the best.
     """
-    from bayescale.cli_inputs import find_law, number
-    from bayescale.cli_saved import check_ungrouped, open_fit
+    from bayescale.cli.inputs import find_law, number
+    from bayescale.cli.saved import check_ungrouped, open_fit
 
     show, share = printer(json, csv), probability(prob)
     budgets = [number("--budget", text) for text in budget]
     options = plan_options(fixed, choose, bounds, cost)
     if plot is not None:
-        from bayescale.cli_plans import check_plot_path
+        from bayescale.cli.plans import check_plot_path
 
         check_plot_path(plot)
     fitted = open_fit(fit, find_law(law) if law else None, group)
     check_ungrouped(fitted, fit)
 
     from bayescale.allocation import allocate as optimum
-    from bayescale.cli_plans import allocation_document, show_allocation
+    from bayescale.cli.plans import allocation_document, show_allocation
 
     document = allocation_document(fitted, optimum(fitted, budgets, **options), share)
     if plot is not None:
-        from bayescale.cli_plans import plot_allocation
+        from bayescale.cli.plans import plot_allocation
 
         plot_allocation(fitted, budgets, plot, options, share)
     show(document, document["budgets"], show_allocation)
@@ -193,8 +193,8 @@ def decide(
     extrapolation, plan (every input), expected_loss, loss, expected_regret, regret (mean, median,
     lower, upper) and band (lower and upper of what varies among plans within that loss).
     """
-    from bayescale.cli_inputs import find_law, number
-    from bayescale.cli_saved import check_ungrouped, open_fit
+    from bayescale.cli.inputs import find_law, number
+    from bayescale.cli.saved import check_ungrouped, open_fit
 
     show, share = printer(json, csv), probability(prob)
     budgets = [number("--budget", text) for text in budget]
@@ -203,7 +203,7 @@ def decide(
     fitted = open_fit(fit, find_law(law) if law else None, group)
     check_ungrouped(fitted, fit)
 
-    from bayescale.cli_plans import decision_document, show_decision
+    from bayescale.cli.plans import decision_document, show_decision
     from bayescale.decision import decide as best_plan
 
     plan = best_plan(fitted, budgets, within=give_up, **options)
@@ -230,9 +230,9 @@ def compare(
     JSON: by, fits (best first, each with name, elpd, se, elpd_diff, dse, p_worse, p, weight,
     pareto_k, distinguishable from the best, and reliable) and verdict (sentences).
     """
-    from bayescale.cli_inputs import find_law
-    from bayescale.cli_results import comparison_document, show_comparison
-    from bayescale.cli_saved import open_fits
+    from bayescale.cli.inputs import find_law
+    from bayescale.cli.results import comparison_document, show_comparison
+    from bayescale.cli.saved import open_fits
     from bayescale.progress import progress_bar
 
     show = printer(json, csv)

@@ -78,7 +78,7 @@ Cost = Annotated[
 
 def printer(json: bool, csv: bool) -> Callable[..., None]:
     """How to print a document: as JSON, its records as CSV, or by a function that shows it."""
-    from bayescale.cli_output import as_csv, as_json
+    from bayescale.cli.output import as_csv, as_json
 
     if json and csv:
         raise InputError("--json and --csv are two ways to print one thing; give one of them")
@@ -98,7 +98,7 @@ def printer(json: bool, csv: bool) -> Callable[..., None]:
 
 def probability(text: str) -> float:
     """What ``--prob`` gives."""
-    from bayescale.cli_inputs import number
+    from bayescale.cli.inputs import number
 
     value = number("--prob", text)
     if not 0 < value < 1:
@@ -110,8 +110,8 @@ def plan_options(
     fixed: list[str] | None, choose: list[str] | None, bounds: list[str] | None, cost: str | None
 ) -> dict[str, Any]:
     """What ``allocate`` and ``decide`` take, from options."""
-    from bayescale.cli_inputs import assignments, find_cost, single
-    from bayescale.cli_inputs import bounds as ranges
+    from bayescale.cli.inputs import assignments, find_cost, single
+    from bayescale.cli.inputs import bounds as ranges
 
     return {
         "fixed": single("--fixed", fixed or []) or None,
