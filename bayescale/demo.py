@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescale.files import replacing
 from bayescale.quantities import format_number
 
 if TYPE_CHECKING:
@@ -96,9 +97,8 @@ def run(folder: Path) -> None:
         console.print(study.about)
         summary[study.slug] = _run_study(study, folder, console)
     text = json.dumps(summary, indent=2, allow_nan=False)
-    part = folder / ".summary.json.part"
-    part.write_text(text + "\n", encoding="utf-8")
-    part.replace(folder / "summary.json")
+    with replacing(folder / "summary.json") as part:
+        part.write_text(text + "\n", encoding="utf-8")
     console.rule()
     console.print(
         f"{len(summary)} studies in {time.monotonic() - started:.0f} s. "
@@ -380,7 +380,6 @@ def _draw(study: Study, fit: Fit, folder: Path) -> None:
             warnings.simplefilter("ignore")  # said once, beside the allocation
             figure = np.ravel(draw())[0].figure
         figure.suptitle(f"{study.title.split(' (')[0]}{note}", fontsize=10)
-        part = folder / f".{study.slug}-{name}.part.png"
-        figure.savefig(part, dpi=150)
-        part.replace(folder / f"{study.slug}-{name}.png")
+        with replacing(folder / f"{study.slug}-{name}.png") as part:
+            figure.savefig(part, dpi=150)
         plt.close(figure)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescale.errors import InputError
+from bayescale.files import replacing
 from bayescale.law import Law
 from bayescale.variables import variable
 
@@ -79,26 +79,8 @@ class Fit:
         InputError
             If the folder does not exist.
         """
-        target = Path(path)
-        if not target.parent.is_dir():
-            raise InputError(
-                f"cannot save to {target}: there is no folder {target.parent}; make it first"
-            )
-        if target.is_dir():
-            raise InputError(f"cannot save to {target}: it is a folder; name a file in it")
-        handle, temporary = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.name}.", suffix=".part"
-        )
-        os.close(handle)
-        try:
-            self.tree.to_netcdf(temporary, engine="h5netcdf")
-            umask = os.umask(0)
-            os.umask(umask)
-            os.chmod(temporary, 0o666 & ~umask)
-            os.replace(temporary, target)
-        finally:
-            if os.path.exists(temporary):
-                os.unlink(temporary)
+        with replacing(path) as part:
+            self.tree.to_netcdf(part, engine="h5netcdf")
 
     def __repr__(self) -> str:
         rows = "published" if self.runs is None else f"{self.runs.sizes['run']} runs"

@@ -10,15 +10,14 @@ import csv
 import io
 import json
 import math
-import os
 import re
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bayescale.errors import InputError
+from bayescale.files import replacing
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -287,16 +286,5 @@ def write_file(path: Path, content: bytes, *, force: bool = False) -> None:
     """
     if path.exists() and not force:
         raise InputError(f"{path} exists already; give another name, or --force to replace it")
-    if not path.parent.is_dir():
-        raise InputError(f"cannot write {path}: the folder {path.parent} does not exist")
-    handle, part = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    try:
-        with open(handle, "wb") as file:
-            file.write(content)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(part, 0o666 & ~umask)
-        os.replace(part, path)
-    finally:
-        if os.path.exists(part):
-            os.unlink(part)
+    with replacing(path) as part:
+        part.write_bytes(content)
