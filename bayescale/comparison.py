@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayescale.diagnostics import FitWarning
 from bayescale.errors import InputError
 from bayescale.fits import Fit
 
@@ -43,6 +45,11 @@ def compare(fits: Mapping[str, Fit], *, by: str = "loo") -> pd.DataFrame:
     InputError
         If the fits are not of the same runs and losses, or there are fewer than two.
 
+    Warns
+    -----
+    FitWarning
+        If the score of some run is unreliable, naming the law.
+
     Examples
     --------
     >>> import bayescale as bs
@@ -57,9 +64,22 @@ def compare(fits: Mapping[str, Fit], *, by: str = "loo") -> pd.DataFrame:
     from arviz_stats import compare as compare_elpd
     from arviz_stats import loo
 
-    scores = {
-        name: loo(fit.tree, var_name="log_loss", pointwise=True) for name, fit in fits.items()
-    }
+    with warnings.catch_warnings():
+        # ArviZ says that there are high values of Pareto k but not of which fit.
+        warnings.filterwarnings("ignore", message="Estimated shape parameter of Pareto")
+        scores = {
+            name: loo(fit.tree, var_name="log_loss", pointwise=True) for name, fit in fits.items()
+        }
+    for name, score in scores.items():
+        high = int((score.pareto_k > score.good_k).sum())
+        if high:
+            warnings.warn(
+                f"{name!r}: Pareto k exceeds {score.good_k:.2f} at {high} of {score.n_data_points} "
+                "runs, so their scores are unreliable: leaving one out moves the posterior too "
+                "far; do not read much into small differences to this law",
+                FitWarning,
+                stacklevel=2,
+            )
     table = compare_elpd(scores, round_to="none")
     table["pareto_k"] = {name: float(score.pareto_k.max()) for name, score in scores.items()}
     columns = ["elpd", "se", "elpd_diff", "dse", "p_worse", "p", "weight", "pareto_k"]

@@ -1,5 +1,7 @@
 """Comparison: scores are those of ArviZ on a model by hand, and unlike things are refused."""
 
+import warnings
+
 import arviz
 import numpy as np
 import pytest
@@ -118,3 +120,21 @@ def test_what_cannot_be_compared_is_refused(olmo, olmo_fit):
             bs.compare({"one": olmo_fit, "other": other})
     with pytest.raises(bs.InputError, match=r"by='waic' is not known; choose 'loo'"):
         bs.compare({"one": olmo_fit, "two": olmo_fit}, by="waic")
+
+
+def test_scores_that_are_unreliable_are_said_to_be(olmo):
+    few = olmo.iloc[::3]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", bs.FitWarning)
+        fits = {
+            noise: bs.fit(dense, few, method="laplace", noise=noise, seed=1)
+            for noise in ("normal", "student_t")
+        }
+    with pytest.warns() as caught:
+        table = bs.compare(fits)
+    # Ten runs and seven parameters: leaving one out moves the posterior. ArviZ's own words, which
+    # name no law, are not repeated.
+    for name in table.index[table.pareto_k > 0.7]:
+        assert any(str(one.message).startswith(f"{name!r}: Pareto k") for one in caught)
+    assert (table.pareto_k > 0.7).any()
+    assert {one.category for one in caught} == {bs.FitWarning}
