@@ -13,9 +13,10 @@ loss at the centre of the data and the local slope along each input. Hence:
 
 The centre is one for counts, which are divided by their geometric mean, and a typical value for
 other inputs. An amplitude that stands under an exponent, as in ``(a / D)**b``, counts by its term,
-``a**b``. On the log scale the first two maps have unit Jacobian determinant (but for the latter's
-``1 / b``), so priors stay those of the coefficients. Which terms an exponent moves is found by
-calling the law with one amplitude at a time. The functions work on numbers, arrays and symbols
+``a**b``; where some term is not positive at the centre, amplitudes count as they are. On the log
+scale the first two maps have unit Jacobian determinant (but for a ``1 / b`` from each amplitude
+under an exponent), so priors stay those of the coefficients. Which terms an exponent moves is found
+by calling the law with one amplitude at a time. The functions work on numbers, arrays and symbols
 alike.
 """
 
@@ -53,7 +54,7 @@ class Coordinates:
         The exponent that an amplitude stands under, where it stands under one.
     unit_term
         For an amplitude and the exponents, the term of that amplitude at the centre were it one; if
-        None, an amplitude is its term.
+        None, an amplitude is its term. Coefficients that vary between groups go without.
     """
 
     priors: Mapping[str, Prior]
@@ -213,15 +214,20 @@ def find_coordinates(
                 changed = {name: other}
                 terms = [a for a in amplitudes if not np.allclose(term(a), term(a, **changed))]
                 moved[name] = tuple(terms)
-    centre = {n: _typical(variable(n, law.variables)) for n in law.inputs}
+    centre = {n: np.float64(_typical(variable(n, law.variables))) for n in law.inputs}
 
     def unit_term(name: str, c: Mapping[str, Any]) -> Any:
         alone = {n: 0.0 for n in additive if n != name} | {name: 1.0}
         others = {n: c[n] for n in priors if n not in additive}
         return law(**centre, **({**fixed, **others} | alone))
 
+    with np.errstate(all="ignore"):
+        units = [float(unit_term(n, base)) for n in amplitudes]
+    # A term that is not positive at the centre has no logarithm there.
+    usable = all(0.0 < unit < np.inf for unit in units)
     plain = all(variable(n, law.variables).scale is not None for n in law.inputs)
-    return Coordinates(everything, amplitudes, moved, under, None if plain else unit_term)
+    found = unit_term if usable and not plain else None
+    return Coordinates(everything, amplitudes, moved, under, found)
 
 
 def _power(term: Callable[..., Any], name: str, base: Mapping[str, float], **changed: float) -> Any:
@@ -233,9 +239,9 @@ def _typical(known: Variable) -> float:
     """One for counts, which are divided by their centre; else a value that many runs have."""
     if known.scale is not None:
         return 1.0
-    if known.high <= 1.0:
-        return (max(known.low, 0.0) + known.high) / 2
-    return 8.0 if known.low <= 8.0 <= known.high else known.low
+    if known.low >= 0.0 and known.high <= 1.0:
+        return (known.low + known.high) / 2
+    return float(np.clip(8.0, known.low, known.high))
 
 
 def _probe_inputs(law: Law) -> dict[str, np.ndarray]:

@@ -230,14 +230,15 @@ def _run_study(study: Study, folder: Path, console: Any) -> dict[str, Any]:
         warnings.simplefilter("always")
         best = allocate(main, study.budgets, **options)
         plan = decide(main, study.budgets, **options)
+        scores = compare(fits).reset_index() if others else None
     allocated = "Allocation: the plan of least expected loss, and the optimum's 90 % interval"
     parts = {
         f"Coefficients of the {first} law, raw units": _coefficients(main, study.published),
         "Held out: predicted and observed loss": _held_out(main, study.held_out),
         allocated: _allocation(main, best, plan),
     }
-    if others:
-        parts["Comparison of laws, leave one run out"] = compare(fits).reset_index()
+    if scores is not None:
+        parts["Comparison of laws, leave one run out"] = scores
     for title, table in parts.items():
         _print(console, f"{title}{' (simulated)' if study.simulated else ''}", table)
     for message in dict.fromkeys(str(one.message) for one in caught):

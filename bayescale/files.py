@@ -25,7 +25,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     Raises
     ------
     InputError
-        If the folder does not exist, or there is a folder of that name.
+        If the folder does not exist or cannot be written to, or there is a folder of that name.
 
     Examples
     --------
@@ -43,9 +43,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     if target.is_dir():
         raise InputError(f"cannot save to {target}: it is a folder; name a file in it")
     # The ending is kept, since some writers choose the format by it.
-    handle, temporary = tempfile.mkstemp(
-        dir=target.parent, prefix=f".{target.stem}.", suffix=f".part{target.suffix}"
-    )
+    try:
+        handle, temporary = tempfile.mkstemp(
+            dir=target.parent, prefix=f".{target.stem}.", suffix=f".part{target.suffix}"
+        )
+    except OSError as error:
+        raise InputError(f"cannot save to {target}: {error.strerror or error}") from None
     os.close(handle)
     try:
         yield Path(temporary)

@@ -134,12 +134,15 @@ def find_groups(
         If the column, the coefficients or the kind of pooling make no sense.
     """
     vary = tuple(vary)
-    if pool not in ("partial", "none"):
-        raise InputError(f"pool={pool!r} is not known; choose 'partial' or 'none'")
     if by in ("chain", "draw", "run"):
         raise InputError(
             f"by={by!r} would name the groups as a fit names its own dimension; rename the column: "
             f"runs.rename(columns={{{by!r}: '{by}_name'}})"
+        )
+    if "/" in str(by):
+        raise InputError(
+            f"by={by!r} holds a slash, which would make a folder of the file; rename the column: "
+            f"runs.rename(columns={{{by!r}: {str(by).replace('/', '_')!r}}})"
         )
     if by not in runs.columns:
         raise InputError(f"by={by!r} is not a column of the runs; they have {list(runs.columns)}")

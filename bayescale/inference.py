@@ -200,7 +200,7 @@ def _nuts(
         sampled = sample_nuts(compiled, task, mode, seed=used_seed, report=report, **longer)
         report("finishing")
         chains = sampled["posterior"].to_dataset()
-        # Every draw that diverged counts, kept or not.
+        # A kept draw counts as divergent if any that it stands for was.
         stats = sampled["sample_stats"].to_dataset()[
             ["diverging", "energy", "logp", "n_steps", "step_size", "depth"]
         ]
@@ -287,6 +287,8 @@ def _run_table(task: Problem, runs: pd.DataFrame, labels: dict[str, Any]) -> xr.
     # A slash would make a folder of the file, and the runs' dimension has a name already.
     names = {name: str(name).replace("/", "_") for name in runs.columns}
     columns = {names[n]: ("run", _storable(runs[n])) for n in runs.columns if names[n]}
+    if task.groups:
+        columns[task.groups.by] = ("run", np.array(task.groups.levels)[task.groups.member])
     columns |= {name: ("run", value) for name, value in task.inputs.items()}
     columns["loss"] = ("run", task.loss)
     columns.pop("run", None)

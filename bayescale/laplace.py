@@ -40,7 +40,7 @@ class LaplaceDraws:
     pareto_k
         Shape of the weights' upper tail.
     effective
-        Effective number of independent draws among the proposed.
+        Effective number of independent draws: of the proposed, and at most of the kept.
     """
 
     u: np.ndarray
@@ -109,5 +109,5 @@ def laplace(problem: Problem, mode: Mode, *, chains: int, draws: int, seed: int)
         u[chosen].reshape(chains, draws, d),
         target[chosen].reshape(chains, draws),
         float(pareto_k),
-        float(1 / (weights**2).sum()),
+        float(min(1 / (weights**2).sum(), kept)),
     )

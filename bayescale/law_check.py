@@ -58,8 +58,8 @@ def check_law(
         ``formula``: it gives equal losses on numbers, arrays, labelled arrays and symbols; the
         rest is tried only if it does.
         ``derivatives``: they are finite, and every coefficient makes a difference.
-        ``positive``: losses are finite and positive at prior draws, on counts up to 100 times
-        smaller and larger than the runs'.
+        ``positive``: at least 95 % of losses are finite and positive at prior draws, on counts up
+        to 100 times smaller and larger than the runs'.
         ``monotone``: at prior medians more parameters or tokens never raise the loss.
         ``prior``: what the prior alone predicts; at least 80 % lies between 0.1 and 20 nats.
         ``coordinates``: what the sampler found out about the terms (always passed).

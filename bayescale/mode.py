@@ -37,7 +37,7 @@ class Mode:
 
 
 def find_mode(problem: Problem, seed: int = 0) -> Mode:
-    """Posterior mode by Newton steps from the best of a few starts drawn from the prior.
+    """Posterior mode by Newton steps from the best of a few starts about the prior medians.
 
     Parameters
     ----------

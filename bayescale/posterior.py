@@ -198,6 +198,8 @@ def problem(
             "priors={'name': value}, or choose a law with fewer"
         )
     inputs = {name: columns[name] for name in law.inputs}
+    if pool not in ("partial", "none"):
+        raise InputError(f"pool={pool!r} is not known; choose 'partial' or 'none'")
     coordinates, groups = find_coordinates(law, sampled, fixed, noise_priors), None
     if by in (*law.inputs, *law.priors):
         raise InputError(
@@ -240,6 +242,11 @@ def _resolve_priors(
             sampled[name] = Prior(chosen.distribution, chosen.a, chosen.b, prior.role, chosen.share)
         else:
             fixed[name] = _number(name, chosen)
+            if prior.positive and fixed[name] < 0:
+                raise InputError(
+                    f"priors[{name!r}]={fixed[name]:g}: the coefficient is positive in law "
+                    f"{law.name!r}; fix it at zero or above"
+                )
     if not sampled:
         raise InputError("every coefficient is fixed: nothing is left to fit")
     noise_priors = {}

@@ -142,7 +142,7 @@ def floor(share: float = 0.5, spread: float = 0.4) -> Any:
     Parameters
     ----------
     share
-        Median, as a share of the geometric mean of the fitted losses. Published floors of
+        Median, as a share of the geometric mean of the fitted losses. Most published floors of
         language models lie between 0.07 and 0.75 of it.
     spread
         Standard deviation of the logarithm.
@@ -184,7 +184,7 @@ def exponent(median: float = 0.25, spread: float = 0.5) -> Any:
     Parameters
     ----------
     median
-        Median; published exponents of language models lie between 0.08 and 0.47.
+        Median; most published exponents of parameters and tokens lie between 0.08 and 0.47.
     spread
         Standard deviation of the logarithm.
 

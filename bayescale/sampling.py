@@ -101,6 +101,7 @@ def compiled_density(task: Problem) -> Any:
     """The compiled density of a law with its priors and noise, made at most once a process."""
     key = (
         task.law.function,
+        task.law.variables,
         task.noise.name,
         tuple(task.coordinates.priors.items()),
         tuple(task.fixed.items()),

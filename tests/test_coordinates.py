@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import bayescale as bs
-from bayescale import amplitude, exponent, floor, law, normal
+from bayescale import Variable, amplitude, exponent, floor, law, normal
 from bayescale.coordinates import find_coordinates
 from bayescale.models import dense, experts, granularity, laws, sparse, upcycling
 from bayescale.noise import noise_model
@@ -103,9 +103,20 @@ def test_they_are_the_loss_at_the_centre_and_the_slopes_there():
         assert np.exp(u[name]) * LOSS_SCALE == pytest.approx(slope, rel=1e-5)
 
 
+@law(variables=(Variable("depth", unit="layers", description="blocks", low=1, high=1000),))
+def lowered(N, depth, *, E=floor(), A=amplitude(), alpha=exponent(), B=amplitude(0.01)):
+    return E + A * N**-alpha - B * bs.log(depth)
+
+
+def test_a_term_that_is_negative_at_the_centre_counts_by_its_amplitude():
+    found = coordinates(lowered)
+    assert found.amplitudes == ("E", "A", "B")
+    assert found.unit_term is None
+
+
 # --- the map and its Jacobian, for every law of the package and some others ----------------------
 
-EVERY = {**laws(), "linked": linked, "product": product}
+EVERY = {**laws(), "linked": linked, "product": product, "lowered": lowered}
 
 
 @pytest.mark.parametrize("name", EVERY)

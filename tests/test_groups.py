@@ -1,5 +1,7 @@
 """Coefficients that differ between groups of runs."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -307,3 +309,15 @@ def test_a_fit_without_groups_has_none():
     for use in (lambda: bs.group(fit, "rpj"), lambda: bs.contrast(fit, "E", "a", "b")):
         with pytest.raises(bs.InputError, match="this fit has no groups"):
             use()
+
+
+def test_groups_named_by_numbers_keep_their_runs():
+    runs = bs.load_runs("olmo_ladder").query("not target")
+    runs = runs.assign(rate=np.where(runs.N > 1e9, 0.1, 0.25).astype("float32"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", bs.FitWarning)  # how good the draws are is not asked here
+        fit = bs.fit(dense, runs, by="rate", vary=("E",), method="laplace", seed=1)
+    levels = [str(level) for level in fit.posterior.rate.values]
+    assert len(levels) == 2
+    parts = [bs.group(fit, level).runs.sizes["run"] for level in levels]
+    assert sorted(parts) == sorted([(runs.N > 1e9).sum(), (runs.N <= 1e9).sum()])

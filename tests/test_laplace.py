@@ -52,3 +52,12 @@ def test_it_says_when_it_is_not_to_be_trusted():
     table = bs.diagnose(fit)
     assert not table.attrs["ok"]
     assert table.attrs["pareto_k"] > MAX_PARETO_K or (table.ess_bulk < 400).all()
+
+
+def test_few_draws_are_not_trusted():
+    runs = bs.load_runs("hoffmann2022").query("not outlier")
+    with pytest.warns(bs.FitWarning):
+        fit = bs.fit(dense, runs, method="laplace", draws=5, chains=1, seed=1)
+    table = bs.diagnose(fit)
+    assert (table.ess_bulk <= 5).all()
+    assert not table.attrs["ok"]

@@ -83,7 +83,11 @@ def test_wheel_has_the_command_and_the_licence(wheel):
 def test_sdist_holds_what_its_wheel_and_tests_need(dist):
     with tarfile.open(dist / f"bayescale-{VERSION}.tar.gz") as archive:
         held = {name.partition("/")[2] for name in archive.getnames()}
-    needed = {*files("bayescale"), *files("models"), *files("tests"), *files("examples")}
+    needed = {
+        path
+        for name in ("bayescale", "models", "tests", "examples", "docs")
+        for path in files(name)
+    }
     needed |= {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "requirements.txt"}
     assert needed <= held
 

@@ -215,3 +215,13 @@ def test_an_input_with_a_scale_has_to_be_positive():
     runs = pd.DataFrame({"width": [-1.0, 1.0, 2.0], "loss": [3.0, 2.9, 2.8]})
     with pytest.raises(bs.InputError, match=r"column 'width' holds -1: .*above zero; give"):
         problem(wide, runs)
+
+
+def test_a_positive_coefficient_is_not_fixed_below_zero(olmo):
+    with pytest.raises(bs.InputError, match=r"priors\['A'\]=-1: the coefficient is positive"):
+        problem(dense, olmo, priors={"A": -1.0})
+
+
+def test_an_unknown_kind_of_pooling_is_refused_even_without_groups(olmo):
+    with pytest.raises(bs.InputError, match="'partial' or 'none'"):
+        problem(dense, olmo, pool="some")
