@@ -439,8 +439,13 @@ def test_an_interrupt_while_sampling_ends_quietly_and_leaves_no_file(monkeypatch
         yield report
 
     monkeypatch.setattr("bayescale.inference.progress_bar", interrupting)
+    # Where tests run in the background of a shell, interrupts are ignored from the start.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     many = ["--draws", "500k", "--chains", 2, "-o", tmp_path / "fit.nc"]
-    result = run(*FIT, *many, code=130)
+    try:
+        result = run(*FIT, *many, code=130)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert sent
     assert result.stdout == ""
     assert result.stderr == "interrupted\n"
