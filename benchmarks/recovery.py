@@ -2,8 +2,9 @@
 
 For each law, coefficients are drawn from the priors, losses are simulated on a factorial design
 with 0.5 % noise, and the law is fitted by NUTS. A 95 % interval that means what it says holds the
-true coefficient in 95 of 100 simulations; 90 is asked of every coefficient. A coefficient that is
-calibrated falls below 90 of 100 by chance about once in ninety times.
+true coefficient in 95 of 100 simulations; 90 is aimed at for every coefficient. Of a hundred
+calibrated coefficients about one falls below 90 by chance; below 86 falls one in seven thousand,
+and then the script fails.
 
     python benchmarks/recovery.py [LAW ...]
 
@@ -111,8 +112,11 @@ def main():
         with replacing(RESULT) as part:
             table.to_csv(part, index=False)
     low = table[table.inside < 0.9 * SIMULATIONS]
-    print(f"{len(table) - len(low)} of {len(table)} coefficients inside at least 90 of 100 times")
-    return 1 if len(low) else 0
+    print(
+        f"{len(table) - len(low)} of {len(table)} coefficients inside at least 90 of 100 times; "
+        f"{table.inside.mean():.1f} on average, least {table.inside.min()}"
+    )
+    return int((table.inside < 0.86 * SIMULATIONS).any())
 
 
 if __name__ == "__main__":
