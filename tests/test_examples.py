@@ -49,7 +49,8 @@ def test_an_example_runs(path, tmp_path):
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "FitWarning" not in done.stderr, done.stderr
+    # A comparison may warn of a single run's score; a posterior that failed may not be used.
+    assert "is not to be trusted" not in done.stderr, done.stderr
     assert len(done.stdout.splitlines()) >= 5
     drawn = [figure] if figure.is_file() else list(figure.glob("*.png"))
     assert drawn
