@@ -87,14 +87,13 @@ def diagnose(fit: Fit) -> pd.DataFrame:
     return table
 
 
-def warn_if_untrusted(fit: Fit) -> None:
-    """Warn, naming the coefficients and the remedy, if the fit fails its diagnostics."""
-    table = diagnose(fit)
+def warn_if_untrusted(fit: Fit, table: pd.DataFrame) -> None:
+    """Warn, naming the coefficients and the remedy, if the fit's diagnostics failed."""
     if table.attrs["ok"]:
         return
     found = []
     remedy = "draw more (draws=4000), or fix or inform what the runs do not determine by priors=..."
-    if "pareto_k" in fit.tree["sample_stats"]:
+    if "pareto_k" in table.attrs:
         effective = table.ess_bulk.iloc[0]
         found.append(f"Pareto k {table.attrs['pareto_k']:.2f}, {effective:.0f} effective draws")
         remedy = 'the runs determine it too loosely for method="laplace"; use method="nuts"'

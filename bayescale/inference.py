@@ -175,9 +175,10 @@ def fit(
             found = laplace(task, mode, chains=chains, draws=draws, seed=used_seed)
             about = {"method": method, "seed": seed, **settings}
             fitted = _assemble(task, runs, found.coordinates(task.names), found.stats, about)
+            table = diagnose(fitted)
         else:
-            fitted = _nuts(task, runs, mode, settings, seed, used_seed, report)
-        warn_if_untrusted(fitted)
+            fitted, table = _nuts(task, runs, mode, settings, seed, used_seed, report)
+        warn_if_untrusted(fitted, table)
     return fitted
 
 
@@ -189,8 +190,8 @@ def _nuts(
     seed: int | None,
     used_seed: int,
     report: Report,
-) -> Fit:
-    """Sample, and where draws are too much alike sample longer and keep one in a few."""
+) -> tuple[Fit, pd.DataFrame]:
+    """Sample, longer where draws are too much alike, keeping one in a few; and the diagnostics."""
     report("compiling")
     compiled = compiled_density(task)
     wanted = min(TARGET_ESS, settings["draws"] * settings["chains"] // 4)
@@ -213,7 +214,7 @@ def _nuts(
         table = diagnose(fitted)
         short = not table[["ess_bulk", "ess_tail"]].min(axis=None) >= wanted
         if thin >= MOST_DRAWN or not (short or (table.rhat > MAX_RHAT).any()):
-            return fitted
+            return fitted, table
         thin *= 4
 
 
