@@ -21,39 +21,60 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from bayescale.allocation import AllocationWarning, allocate
+    from bayescale.averaging import Average, average
+    from bayescale.candidates import next_runs
     from bayescale.comparison import compare
     from bayescale.decision import decide
+    from bayescale.design import DesignWarning
     from bayescale.diagnostics import FitWarning, diagnose
     from bayescale.fits import Fit, coefficients, load_fit, published
     from bayescale.groups import contrast, group
-    from bayescale.inference import fit, model, prior
+    from bayescale.inference import CALIBRATED, fit, model, prior
     from bayescale.law_check import check_law
     from bayescale.leverage import efficiency_leverage
     from bayescale.prediction import interval, predict, simulate
+    from bayescale.proposals import propose_runs
+    from bayescale.refits import refit
+    from bayescale.report import write_report
+    from bayescale.rivals import probability, required_budget
     from bayescale.runs import list_runs, load_runs
+    from bayescale.tables import read_runs
     from bayescale.upcycling import upcycling_probability, upcycling_threshold
+    from bayescale.validation import backtest, coverage
 
 _HOME = {
     "allocation": ("AllocationWarning", "allocate"),
+    "averaging": ("Average", "average"),
+    "candidates": ("next_runs",),
     "comparison": ("compare",),
     "decision": ("decide",),
+    "design": ("DesignWarning",),
     "diagnostics": ("FitWarning", "diagnose"),
     "fits": ("Fit", "coefficients", "load_fit", "published"),
     "groups": ("contrast", "group"),
-    "inference": ("fit", "model", "prior"),
+    "inference": ("CALIBRATED", "fit", "model", "prior"),
     "law_check": ("check_law",),
     "leverage": ("efficiency_leverage",),
     "prediction": ("interval", "predict", "simulate"),
+    "proposals": ("propose_runs",),
+    "refits": ("refit",),
+    "report": ("write_report",),
+    "rivals": ("probability", "required_budget"),
     "runs": ("list_runs", "load_runs"),
+    "tables": ("read_runs",),
     "upcycling": ("upcycling_probability", "upcycling_threshold"),
+    "validation": ("backtest", "coverage"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 _MODULES = ("cost", "models", "plotting")
 
 __all__ = [
+    "CALIBRATED",
     "VARIABLES",
     "AllocationWarning",
+    "Average",
     "Coefficients",
+    "DesignWarning",
     "Fit",
     "FitWarning",
     "InputError",
@@ -62,11 +83,14 @@ __all__ = [
     "Variable",
     "allocate",
     "amplitude",
+    "average",
+    "backtest",
     "check_law",
     "coefficients",
     "compare",
     "contrast",
     "cost",
+    "coverage",
     "decide",
     "diagnose",
     "efficiency_leverage",
@@ -88,15 +112,22 @@ __all__ = [
     "minimum",
     "model",
     "models",
+    "next_runs",
     "normal",
     "plotting",
     "predict",
     "prior",
+    "probability",
+    "propose_runs",
     "published",
+    "read_runs",
+    "refit",
+    "required_budget",
     "simulate",
     "upcycling_probability",
     "upcycling_threshold",
     "where",
+    "write_report",
 ]
 
 

@@ -7,7 +7,7 @@ loss at the centre of the data and the local slope along each input. Hence:
 * positive amplitudes become the log of the total of their terms at the centre, and log ratios of
   these terms to the first of them;
 * a positive exponent becomes the log of its local slope: the exponent times the sum of the
-  terms that it moves;
+  terms that it moves, or times the slope that it would give were it one, where terms are coupled;
 * a signed amplitude becomes its ratio to the total, a signed exponent its local slope;
 * anything else is taken on the log scale if positive, as it is if not.
 
@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import Any
 
@@ -55,6 +55,9 @@ class Coordinates:
     unit_term
         For an amplitude and the exponents, the term of that amplitude at the centre were it one; if
         None, an amplitude is its term. Coefficients that vary between groups go without.
+    coupled
+        For an exponent whose term another exponent moves as well: the loss's slope at the centre
+        were this exponent one, given the coefficients that are not such exponents.
     """
 
     priors: Mapping[str, Prior]
@@ -62,6 +65,7 @@ class Coordinates:
     moved: Mapping[str, tuple[str, ...]]
     under: Mapping[str, str] = field(default_factory=dict)
     unit_term: Callable[[str, Mapping[str, Any]], Any] | None = None
+    coupled: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -88,7 +92,7 @@ class Coordinates:
             terms = {name: share * weight for name, weight in weights.items()}
         known = {**(given or {}), **terms}
         for name, prior in self.priors.items():
-            if name in terms:
+            if name in terms or name in self.coupled:
                 continue
             moved = self.moved.get(name, ())
             size = _sum(known[term] for term in moved) / loss_scale if moved else 1.0
@@ -109,6 +113,9 @@ class Coordinates:
                 exponent = c[self.under[name]]
                 c[name] = exp(log(c[name]) / exponent)
                 log_jacobian = log_jacobian - log(exponent)
+            log_jacobian = log_jacobian + log(c[name])
+        for name, slope in self.coupled.items():
+            c[name] = exp(u[name]) / (slope({**(given or {}), **c}) / loss_scale)
             log_jacobian = log_jacobian + log(c[name])
         return {name: c[name] for name in self.priors}, log_jacobian
 
@@ -137,6 +144,8 @@ class Coordinates:
                 continue
             moved = self.moved.get(name, ())
             size = _sum(known[term] for term in moved) / loss_scale if moved else 1.0
+            if name in self.coupled:
+                size = self.coupled[name]({**(given or {}), **c}) / loss_scale
             if prior.positive:
                 u[name] = log(c[name] * size)
             elif prior.role == "amplitude":
@@ -227,7 +236,56 @@ def find_coordinates(
     usable = all(0.0 < unit < np.inf for unit in units)
     plain = all(variable(n, law.variables).scale is not None for n in law.inputs)
     found = unit_term if usable and not plain else None
-    return Coordinates(everything, amplitudes, moved, under, found)
+    coupled = {} if under or not plain else _coupled_slopes(law, priors, fixed, moved, base)
+    return Coordinates(everything, amplitudes, moved, under, found, coupled)
+
+
+_NUDGE = 1e-3  # of a count, in logs: the slope need be no better than this, being but a unit
+
+
+def _coupled_slopes(
+    law: Law,
+    priors: Mapping[str, Prior],
+    fixed: Mapping[str, float],
+    moved: Mapping[str, tuple[str, ...]],
+    base: Mapping[str, float],
+) -> dict[str, Callable[[Mapping[str, Any]], Any]]:
+    """Slopes at the centre of positive exponents that share a term: each were its exponent one."""
+    positive = [n for n in moved if priors[n].positive and moved[n]]
+    sharing = [n for n in positive if any(set(moved[n]) & set(moved[m]) for m in moved if m != n)]
+
+    def actual(count: str, c: Mapping[str, Any]) -> Any:
+        less, more = (
+            law(**{n: np.exp(sign * _NUDGE) if n == count else 1.0 for n in law.inputs}, **c)
+            for sign in (-1, 1)
+        )
+        return (less - more) / (2 * _NUDGE)
+
+    def slope(count: str, c: Mapping[str, Any]) -> Any:
+        given = {**fixed, **{n: c[n] for n in priors if n not in sharing}}
+        return actual(count, given | dict.fromkeys(sharing, 1.0))
+
+    found: dict[str, Callable[[Mapping[str, Any]], Any]] = {}
+    for name in sharing:
+        doubled = {**base, name: 2 * base[name]}
+        own = [n for n in law.inputs if not np.isclose(actual(n, base), actual(n, doubled))]
+        # In proportion to the exponent, whatever the others are.
+        others = {**base, **{n: 1.7 * base[n] for n in sharing if n != name}}
+        if len(own) != 1 or not all(
+            np.isclose(actual(own[0], c) / c[name], slope(own[0], base), rtol=1e-3)
+            for c in (base, doubled, others)
+        ):
+            return {}
+        found[name] = partial(slope, own[0])
+    # Where the terms that an exponent moves add up to the slope, that is the simpler statement.
+    elsewhere = {n: 1.3 * x for n, x in base.items()}
+    if all(
+        np.isclose(found[n](c), sum(c[term] for term in moved[n]), rtol=1e-3)
+        for n in found
+        for c in (base, elsewhere)
+    ):
+        return {}
+    return found
 
 
 def _power(term: Callable[..., Any], name: str, base: Mapping[str, float], **changed: float) -> Any:

@@ -2,32 +2,50 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from bayescale.allocation import allocate, coefficient_draws, extrapolation, loss_of
+from bayescale.allocation import (
+    AllocationWarning,
+    best_plans,
+    check_common,
+    ends,
+    extrapolation,
+    warn_far,
+)
+from bayescale.averaging import Average
+from bayescale.bands import band_ends
+from bayescale.diagnostics import diagnose
 from bayescale.errors import InputError
 from bayescale.fits import Fit
-from bayescale.plans import Plans, check_budget, plans
+from bayescale.optimum import Optimum, optimum
+from bayescale.plan_space import Plans
+from bayescale.plans import check_budget, plans
+from bayescale.risk import RISKS, as_row, combed, losses_of, risks_of
+from bayescale.search import Problems
 from bayescale.variables import variable
 
 __all__ = ["decide"]
 
-_GRID = 161
+_SCOUTS = 200  # draws that are enough to find the basins with
 
 
 def decide(
-    fit: Fit,
+    fit: Fit | Average,
     budget: Any,
     *,
     within: float = 0.005,
+    risk: str = "mean",
+    level: float = 0.9,
     cost: Callable[..., Any] | None = None,
     choose: Mapping[str, Sequence[float]] | None = None,
     fixed: Mapping[str, float] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
+    trust: bool = False,
 ) -> xr.Dataset:
     """The one plan that minimises the posterior expected loss at a budget.
 
@@ -38,27 +56,53 @@ def decide(
     Parameters
     ----------
     fit
-        A fit.
+        A fit, or an average of fits whose laws have the same inputs: then expectations are over
+        the laws too.
     budget
         Training FLOPs: a number, or a row of them.
     within
         Expected loss, in nats, that one is ready to give up: the near-optimal band holds the
         plans that cost no more than this over the best plan.
+    risk
+        What is minimised over plans: the ``"mean"`` of the posterior of the loss, its
+        ``"quantile"`` at ``level``, or ``"cvar"``, the mean of its worst ``1 - level``
+        (conditional value at risk). The last two are for who cannot afford a bad outcome.
+    level
+        A probability, for ``"quantile"`` and ``"cvar"``.
     cost, choose, fixed, bounds
         As for ``allocate``.
+    trust
+        Decide with a fit that failed its diagnostics, too.
 
     Returns
     -------
     xarray.Dataset
-        Over budget: every input of the law in the plan; ``expected_loss`` and
-        ``expected_regret`` in nats; ``N_band`` and so on, the lowest and highest value of each
-        input that varies in the near-optimal band, over ``ci_bound``. Over chain, draw and budget:
-        ``loss`` and ``regret`` of the plan. Coordinate ``extrapolation`` as in ``allocate``.
+        Over budget: every input of the law in the plan; ``expected_loss``, ``expected_regret``
+        and ``risk`` (what was minimised, at the plan) in nats; ``N_band`` and so on, the lowest
+        and highest value of each input that varies in the near-optimal band about the plan, over
+        ``ci_bound``. Over chain, draw and budget: ``loss`` and ``regret`` of the plan, of which
+        ``interval`` gives quantiles. Coordinates along budget: ``extrapolation`` as in
+        ``allocate``, and ``at_bound``, whether the plan lies at a bound or at an end of a
+        listed choice.
 
     Raises
     ------
     InputError
-        If the choices or the budget make no sense.
+        If the choices or the budget make no sense, or the fit failed its diagnostics.
+
+    Warns
+    -----
+    AllocationWarning
+        If the plan lies at a bound, or a budget is more than a thousand times the cost of the
+        largest fitted run.
+
+    Notes
+    -----
+    With several free inputs a value lies in an input's band if some plan with it is good enough:
+    the others may change along with it. Bands are of the listed choice that the plan takes.
+
+    A quantile of finitely many draws is a jagged function of the plan; of its many small minima
+    the least of those tried is taken, which is the least of all to about 1e-5 nats.
 
     Examples
     --------
@@ -70,106 +114,148 @@ def decide(
     """
     if not (np.isfinite(within) and within > 0):
         raise InputError(f"within is a loss in nats above zero, not {within!r}")
-    space = plans(fit, cost=cost, choose=choose, fixed=fixed, bounds=bounds)
-    budgets, scalar = check_budget(fit, budget, space)
-    best = allocate(fit, budgets, cost=cost, choose=choose, fixed=fixed, bounds=bounds)
-    draws = coefficient_draws(fit)
-    decided = [_decide_one(space, fit.reference, draws, value, within) for value in budgets]
-
-    loss = np.stack([one["loss"] for one in decided], axis=-1)
-    loss = loss.reshape(best.loss.shape)
+    if risk not in RISKS:
+        raise InputError(f"risk={risk!r} is not known; choose one of {', '.join(RISKS)}")
+    if not 0 < level < 1:
+        raise InputError(f"level is a probability between 0 and 1, such as 0.9, not {level!r}")
+    if isinstance(fit, Average):
+        check_common(fit, cost)
+        given, members = list(fit.fits.values()), list(fit.members.values())
+    else:
+        given, members = [fit], [fit]
+    spaces = [plans(f, cost=cost, choose=choose, fixed=fixed, bounds=bounds) for f in members]
+    space = spaces[0]
+    budgets, scalar = check_budget(members[0], budget, space)
+    if not trust:
+        for one in given:
+            _check_trusted(one)
+    size, losses = losses_of(members, spaces)
+    few, of_few = losses_of(members, spaces, _SCOUTS)
+    problems = risks_of(space, losses, size, budgets, risk, level)
+    scouts = risks_of(space, of_few, few, budgets, risk, level)
+    chosen = optimum(space, problems, budgets, 1, scouts)
+    if risk == "quantile":
+        chosen = combed(space, problems, chosen)
+    loss = losses(as_row(chosen.plan))
+    best = [best_plans(f, s, budgets).value for f, s in zip(members, spaces, strict=True)]
     # The search for a draw's optimum ends within rounding of it, and so may this plan.
-    regret = np.maximum(loss - best.loss.values, 0.0)
-    inputs, axes = fit.law.inputs, ("chain", "draw", "budget")
-    nats = {"units": "nats per token"}
-    data: dict[str, Any] = {}
-    for name in inputs:
-        entry = variable(name, fit.law.variables)
-        attrs = {"units": entry.unit, "long_name": entry.description or name}
-        data[name] = ("budget", np.array([one["plan"][name] for one in decided]), attrs)
-    data["expected_loss"] = ("budget", loss.mean(axis=(0, 1)), nats)
-    data["expected_regret"] = ("budget", regret.mean(axis=(0, 1)), nats)
-    for name in decided[0]["band"]:
-        band = np.stack([one["band"][name] for one in decided])
-        data[f"{name}_band"] = (("budget", "ci_bound"), band, data[name][2])
-    data["loss"] = (axes, loss, nats | {"long_name": "mean loss of the plan"})
-    data["regret"] = (axes, regret, nats | {"long_name": "loss over the draw's own optimum"})
-    coords = {
-        **{name: best[name] for name in ("chain", "draw", "budget")},
-        "ci_bound": ["lower", "upper"],
-        "extrapolation": ("budget", extrapolation(fit, space, budgets)),
-    }
-    plan = xr.Dataset(data, coords, attrs={"within": within})
+    regret = np.maximum(loss - np.concatenate(best), 0.0)
+    bands = _bands(space, problems, chosen, within)
+    plan = _labelled(members[0], space, chosen, loss, regret, bands)
+    if isinstance(fit, Average):
+        names = np.repeat(list(fit.members), [len(values) for values in best])
+        plan = plan.assign_coords(law=("draw", names))
+    plan.attrs.update(within=within, risk=risk)
+    if risk != "mean":
+        plan.attrs["level"] = level
+    _warn_at_bound(budgets, ends(space, chosen.plan))
+    warn_far(budgets, plan.extrapolation.values)
     return plan.squeeze("budget") if scalar else plan
 
 
-def _decide_one(
-    space: Plans, reference: Mapping[str, float], draws: Any, budget: float, within: float
-) -> dict[str, Any]:
-    candidates = [_best_of(space, reference, draws, budget, listed) for listed in space.listed]
-    chosen = min(candidates, key=lambda one: one[1])
-    if not np.isfinite(chosen[1]):
+def _check_trusted(fit: Fit) -> None:
+    """Refuse a sampled fit that failed its diagnostics."""
+    if "sample_stats" not in fit.tree:
+        return
+    table = diagnose(fit)
+    if not table.attrs["ok"]:
+        worst = table[~table.ok].index.tolist()
         raise InputError(
-            f"no plan of {budget:.3g} FLOP lies within the bounds {dict(space.bounds)}"
+            f"the posterior of {fit.law.name!r} failed its diagnostics"
+            f"{f' ({", ".join(map(str, worst[:3]))})' if worst else ''}, and a decision is no "
+            "better than it: see diagnose(fit), draw more or inform what the runs do not "
+            "determine, or pass trust=True to decide with it as it is"
         )
-    listed, expected, x, curve = chosen
-    plan = space.complete(budget, listed, x)
-    loss = np.ravel(loss_of(space, reference, plan, draws))
-    size = max((len(v) for v in draws.values() if np.ndim(v)), default=1)
-    band: dict[str, np.ndarray] = {}
-    if space.free is not None and curve is not None:
-        function, low, high = curve
-        ends = [_edge(function, x, end, expected + within) for end in (low, high)]
-        at_ends = [space.complete(budget, listed, end) for end in ends]
-        for name in (space.free, space.balance):
-            band[name] = np.sort([float(end[name]) for end in at_ends])
-    else:
-        band[space.balance] = np.repeat(float(plan[space.balance]), 2)
-    return {
-        "plan": {name: float(plan[name]) for name in space.law.inputs},
-        "loss": np.broadcast_to(loss, size),
-        "band": band,
-    }
 
 
-def _best_of(
+def _bands(
+    space: Plans, problems: Problems, chosen: Optimum, within: float
+) -> dict[str, np.ndarray]:
+    """Near-optimal range of each input that varies continuously, one row a budget."""
+    names = (*space.continuous, space.balance)
+    bands = {name: np.empty((len(chosen.budgets), 2)) for name in names}
+    box = space.box()
+    for i, budget in enumerate(chosen.budgets):
+        which = int(chosen.listed[0, i])
+        if not space.continuous:
+            bands[space.balance][i] = chosen.plan[space.balance][0, i]
+            continue
+
+        def risk(x: np.ndarray, i: int = i, which: int = which) -> np.ndarray:
+            rows = np.repeat([[0], [i], [which]], x.shape[1], axis=1)
+            value = problems(rows)(x)[0]
+            return np.where(np.isfinite(value), value, 1e6)
+
+        for name in names:
+
+            def quantity(
+                x: np.ndarray, budget: float = budget, which: int = which, name: str = name
+            ) -> np.ndarray:
+                plan, _, _ = space.place(budget, space.listed[which], x)
+                return np.broadcast_to(plan[name], x.shape[1:])
+
+            level = float(chosen.value[0, i]) + within
+            at = chosen.x[:, 0, i]
+            bands[name][i] = band_ends(risk, quantity, at, box, level, within)
+    return bands
+
+
+def _labelled(
+    fit: Fit,
     space: Plans,
-    reference: Mapping[str, float],
-    draws: Any,
-    budget: float,
-    listed: Mapping[str, float],
-) -> tuple[Mapping[str, float], float, Any, Any]:
-    """Least expected loss over the free input of one listed choice, and the curve about it."""
-    from scipy.optimize import minimize_scalar
+    chosen: Optimum,
+    loss: np.ndarray,
+    regret: np.ndarray,
+    bands: Mapping[str, np.ndarray],
+) -> xr.Dataset:
+    chains, axes = fit.posterior.sizes["chain"], ("chain", "draw", "budget")
+    shape = (chains, len(loss) // chains, len(chosen.budgets))
+    nats, draw = {"units": "nats per token"}, fit.posterior.draw.values
+    data: dict[str, Any] = {}
+    for name in fit.law.inputs:
+        entry = variable(name, fit.law.variables)
+        attrs = {"units": entry.unit, "long_name": entry.description or name}
+        data[name] = ("budget", chosen.plan[name][0], attrs)
+    data["expected_loss"] = ("budget", loss.mean(axis=0), nats)
+    data["expected_regret"] = ("budget", regret.mean(axis=0), nats)
+    data["risk"] = ("budget", chosen.value[0], nats | {"long_name": "what the plan minimises"})
+    for name, band in bands.items():
+        data[f"{name}_band"] = (("budget", "ci_bound"), band, data[name][2])
+    words = nats | {"long_name": "mean loss of the plan"}
+    data["loss"] = (axes, loss.reshape(shape), words)
+    words = nats | {"long_name": "loss over the draw's own optimum"}
+    data["regret"] = (axes, regret.reshape(shape), words)
+    at_end = np.zeros(len(chosen.budgets), dtype=bool)
+    for one in ends(space, chosen.plan).values():
+        at_end |= one[0]
+    coords = {
+        "chain": fit.posterior.chain.values,
+        "draw": draw if len(draw) == shape[1] else np.arange(shape[1]),  # of several fits
+        "budget": ("budget", chosen.budgets, {"units": "FLOP"}),
+        "ci_bound": ["lower", "upper"],
+        "at_bound": ("budget", at_end),
+        "extrapolation": ("budget", extrapolation(fit, space, chosen.budgets)),
+    }
+    return xr.Dataset(data, coords)
 
-    def expected(x: Any) -> float:
-        plan = space.complete(budget, listed, x)
-        if not space.possible(plan):
-            return np.inf
-        return float(np.mean(loss_of(space, reference, plan, draws)))
 
-    if space.free is None:
-        return listed, expected(None), None, None
-    low, high = (float(end) for end in space.range(np.asarray(budget), listed))
-    if low >= high:
-        return listed, np.inf, low, None
-    grid = np.linspace(low, high, _GRID)
-    on_grid = np.array([expected(x) for x in grid])
-    at = int(on_grid.argmin())
-    ends = grid[max(at - 1, 0)], grid[min(at + 1, _GRID - 1)]
-    found = minimize_scalar(expected, bounds=ends, method="bounded", options={"xatol": 1e-7})
-    x = float(found.x) if found.fun < on_grid[at] else float(grid[at])
-    return listed, min(float(found.fun), float(on_grid[at])), x, (expected, low, high)
+def _warn_at_bound(budgets: np.ndarray, found: Mapping[tuple[str, str], np.ndarray]) -> None:
+    """Say so where the plan lies at a bound."""
+    if not found:
+        return
+    named = [
+        f"{name} at its {end} end ({_listing(budgets[where[0]])} FLOP)"
+        for (name, end), where in found.items()
+    ]
+    warnings.warn(
+        f"the plan lies at a bound: {', '.join(named)}; there the bound decides, not the runs: "
+        "widen bounds= or choose=, or choose another budget",
+        AllocationWarning,
+        stacklevel=3,
+    )
 
 
-def _edge(expected: Callable[[Any], float], x: float, end: float, level: float) -> float:
-    """Where the expected loss rises to a level between its minimum and an end, or that end."""
-    from scipy.optimize import brentq
-
-    step = (end - x) / 64
-    inside = x
-    for outside in x + step * np.arange(1, 65):
-        if expected(outside) > level:
-            return float(brentq(lambda at: expected(at) - level, inside, outside, xtol=1e-9))
-        inside = outside
-    return end
+def _listing(budgets: np.ndarray) -> str:
+    if len(budgets) == 1:
+        return f"{budgets[0]:.3g}"
+    return f"{len(budgets)} budgets from {budgets.min():.3g} to {budgets.max():.3g}"

@@ -11,17 +11,39 @@ from bayescale.fits import Fit
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["MAX_PARETO_K", "MAX_RHAT", "MIN_ESS", "FitWarning", "diagnose", "warn_if_untrusted"]
+__all__ = [
+    "MAX_PARETO_K",
+    "MAX_RHAT",
+    "MIN_ESS",
+    "MOST_ESS",
+    "FitWarning",
+    "diagnose",
+    "needed_ess",
+    "warn_if_untrusted",
+]
 
 #: A sampled fit is trusted when every coefficient meets these (Vehtari et al. 2021).
 MAX_RHAT = 1.01
 MIN_ESS = 400
+#: More than these are never asked for.
+MOST_ESS = 1000
 #: Above this the weights of importance sampling have no usable variance (Vehtari et al. 2024).
 MAX_PARETO_K = 0.7
 
 
 class FitWarning(UserWarning):
     """The sampler did not reach what a trustworthy posterior needs."""
+
+
+def needed_ess(draws: int) -> int:
+    """Effective draws that a coefficient needs: a quarter of all, but at least 400 of any number.
+
+    Examples
+    --------
+    >>> needed_ess(4000), needed_ess(1000)
+    (1000, 400)
+    """
+    return max(MIN_ESS, min(MOST_ESS, draws // 4))
 
 
 def diagnose(fit: Fit) -> pd.DataFrame:
@@ -35,7 +57,8 @@ def diagnose(fit: Fit) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Indexed by coefficient: ``rhat``, ``ess_bulk``, ``ess_tail``, ``ok``. Its ``attrs`` hold
+        Indexed by coefficient: ``rhat``, ``ess_bulk``, ``ess_tail``, ``ok`` (of the knots of a
+        discrepancy and the levels of effects, the worst). Its ``attrs`` hold
         the number of ``divergences``, ``ok`` of the whole fit, and for ``method="laplace"`` the
         ``pareto_k`` of its weights. Draws of ``method="laplace"`` are independent, so R-hat is NaN
         and both effective numbers are that of the importance weights.
@@ -73,10 +96,16 @@ def diagnose(fit: Fit) -> pd.DataFrame:
             "ess_bulk": ess(draws, method="bulk"),
             "ess_tail": ess(draws, method="tail"),
         }
+        # Of knots and levels the worst.
         table = pd.DataFrame(
-            {what: {n: float(one[n]) for n in names} for what, one in measures.items()}
+            {
+                what: {n: float(one[n].max() if what == "rhat" else one[n].min()) for n in names}
+                for what, one in measures.items()
+            }
         )
-    enough = (table.ess_bulk >= MIN_ESS) & (table.ess_tail >= MIN_ESS)
+    sizes = draws.sizes
+    needed = MIN_ESS if "pareto_k" in stats else needed_ess(sizes["chain"] * sizes["draw"])
+    enough = (table.ess_bulk >= needed) & (table.ess_tail >= needed)
     # An R-hat that is NaN speaks against chains, and says nothing of independent draws.
     table["ok"] = enough & ((table.rhat <= MAX_RHAT) | ("pareto_k" in stats))
     table.attrs["divergences"] = divergences

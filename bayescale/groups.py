@@ -18,6 +18,7 @@ import numpy as np
 from bayescale.coordinates import Coordinates
 from bayescale.errors import InputError
 from bayescale.fits import Fit
+from bayescale.law import RESERVED_PREFIXES
 from bayescale.maths import log
 from bayescale.priors import Prior, lognormal
 
@@ -149,7 +150,7 @@ def find_groups(
     if runs[by].isna().any():
         row = runs.index[runs[by].isna()][0]
         raise InputError(f"column {by!r}, row {row}: no group is named; fill it in or drop the row")
-    able = [name for name in coordinates.names if not name.startswith("noise_")]
+    able = [n for n in coordinates.names if not n.startswith(RESERVED_PREFIXES)]
     wrong = [name for name in vary if name not in able]
     if wrong or not vary:
         raise InputError(

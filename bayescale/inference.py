@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import math
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescale.diagnostics import MAX_RHAT, diagnose, warn_if_untrusted
+from bayescale.design import warn_of_design
+from bayescale.diagnostics import MAX_RHAT, MOST_ESS, diagnose, warn_if_untrusted
+from bayescale.discrepancy import bent, spread_of
 from bayescale.errors import InputError
 from bayescale.fits import Fit, stamp
 from bayescale.laplace import laplace
 from bayescale.law import Law
 from bayescale.maths import log
 from bayescale.mode import Mode, find_mode
-from bayescale.posterior import Problem, log_posterior, problem
+from bayescale.noise import features_centre, run_scale
+from bayescale.posterior import Problem, departures, log_posterior, problem
 from bayescale.priors import Prior
 from bayescale.progress import Report, progress_bar
 from bayescale.sampling import compiled_density, sample_nuts
@@ -25,11 +31,20 @@ if TYPE_CHECKING:
     import pymc as pm
     import xarray as xr
 
-__all__ = ["fit", "model", "prior"]
+__all__ = ["CALIBRATED", "fit", "model", "prior"]
 
-#: Effective draws that NUTS goes on for, and the most draws it makes for each one kept.
-TARGET_ESS = 1000
+#: Options of :func:`fit` for predicting beyond the runs; see docs/extrapolation.md for the model,
+#: what each option is worth and how far its intervals may be trusted.
+CALIBRATED: Mapping[str, Any] = MappingProxyType(
+    {"noise": "scaled", "discrepancy": True, "effects": "size", "weights": 1.5}
+)
+
+#: The most draws that NUTS makes for each one kept.
 MOST_DRAWN = 16
+
+
+# Data of the model beside the inputs: columns of effects and walks, features of scaled noise.
+_OF_RUNS = ("member_", "noise_at_", "error")
 
 
 def model(
@@ -40,6 +55,10 @@ def model(
     by: str | None = None,
     vary: Sequence[str] = (),
     pool: str = "partial",
+    discrepancy: bool = False,
+    effects: str | None = None,
+    weights: str | float | None = None,
+    error: str | None = None,
     priors: Mapping[str, Prior | float] | None = None,
 ) -> pm.Model:
     """The PyMC model of a law on runs: named coefficients with their priors.
@@ -53,10 +72,8 @@ def model(
         The law.
     runs
         One row a run: the law's inputs and ``loss`` in nats.
-    noise
-        ``"student_t"`` or ``"normal"``.
-    by, vary, pool
-        Coefficients that vary between groups of runs; as for :func:`fit`.
+    noise, by, vary, pool, discrepancy, effects, weights, error
+        As for :func:`fit`.
     priors
         Replaces priors by coefficient; a number fixes one, in reference units.
 
@@ -64,7 +81,7 @@ def model(
     -------
     pymc.Model
         Coefficients in reference units, data as ``pm.Data`` over the dimension ``run``, and the
-        observed variable ``log_loss``.
+        observed variable ``log_loss`` (with ``weights``, a potential of that name).
 
     Examples
     --------
@@ -75,9 +92,12 @@ def model(
     """
     import pymc as pm
 
-    task = problem(law, runs, noise=noise, priors=priors, by=by, vary=vary, pool=pool)
+    task = problem(
+        law, runs, noise=noise, priors=priors, by=by, vary=vary, pool=pool,
+        discrepancy=discrepancy, effects=effects, weights=weights, error=error,
+    )  # fmt: skip
     data = task.data
-    coords = {"run": _labels(task)}
+    coords = {"run": _labels(task), "normal": list(task.normals)}
     if task.groups:
         coords[task.groups.by] = np.array(task.groups.levels)
     with pm.Model(coords=coords) as built:
@@ -87,10 +107,23 @@ def model(
         if task.groups:
             varied = task.groups.random_variables(c, scale)
             c |= {name: value[task.groups.member] for name, value in varied.items()}
-        value = law(**inputs, **{n: c[n] for n in task.priors}, **task.fixed)
-        task.noise.random_variable(
-            "log_loss", c, mu=log(value), observed=data["log_loss"], dims="run"
-        )
+        coefficients = {**{n: c[n] for n in task.priors}, **task.fixed}
+        value = law(**inputs, **coefficients)
+        features = {n: pm.Data(n, x) for n, x in data.items() if n.startswith(_OF_RUNS)}
+        if task.normals:
+            every = pm.Normal("z", 0.0, 1.0, dims="normal")
+            z = {name: every[i] for i, name in enumerate(task.normals)}
+            value = bent(law, inputs, coefficients, departures(task, z, c, features))
+        scale = run_scale(task.noise, c, features)
+        observed = data["log_loss"]
+        if weights is None:
+            task.noise.random_variable(
+                "log_loss", log(value), scale, c, observed=observed, dims="run"
+            )
+        else:
+            alone = task.noise.random_variable(None, log(value), scale, c)
+            weight = pm.Data("weights", data["weights"], dims="run")
+            pm.Potential("log_loss", weight * pm.logp(alone, observed))
     return built
 
 
@@ -103,6 +136,10 @@ def fit(
     by: str | None = None,
     vary: Sequence[str] = (),
     pool: str = "partial",
+    discrepancy: bool = False,
+    effects: str | None = None,
+    weights: str | float | None = None,
+    error: str | None = None,
     priors: Mapping[str, Prior | float] | None = None,
     draws: int = 1000,
     tune: int = 1000,
@@ -120,7 +157,8 @@ def fit(
         One row a run: a column for each of the law's inputs, or columns it can be derived from,
         and ``loss`` in nats.
     noise
-        How a run's log loss scatters: ``"student_t"`` or ``"normal"``.
+        How a run's log loss scatters: ``"student_t"``, ``"normal"``, or ``"scaled"``: Student-t
+        with a scale that depends on compute and on tokens per parameter.
     method
         ``"nuts"``, or ``"laplace"``: importance resampling about the mode, in under a second and
         with a check of its own (``diagnose``).
@@ -128,12 +166,25 @@ def fit(
         Column that names each run's group (corpus, architecture, router …) and the coefficients
         that differ between groups: drawn about a shared centre with a learned spread
         (``pool="partial"``), or each with the coefficient's prior (``pool="none"``).
+    discrepancy
+        Whether the law may be wrong in a structured way: what it has above the floor is multiplied
+        by a factor whose slopes wander along each count (:mod:`bayescale.discrepancy`), so that
+        intervals widen with the distance from the runs.
+    effects
+        Runs that err together: a column, each value of which has an effect of its own, or
+        ``"size"`` for the runs of one model size, where sizes repeat.
+    weights
+        A column of weights of the runs' log-likelihoods; or a number of decades: the weight falls
+        by e for each so many decades of compute below the largest run, since the law holds best
+        near what it is to predict.
+    error
+        A column of known standard errors of the loss (of its evaluation, say), nats.
     priors
         Replaces priors by coefficient, in reference units; a number fixes a coefficient.
     draws, tune, chains
         Kept draws and tuning steps of each chain, and the number of chains. Where a coefficient
         has fewer than 1,000 effective draws (or a quarter of those asked for), NUTS draws up to
-        16 times as many and keeps every fourth or sixteenth.
+        16 times as many and keeps one in so many.
     seed
         Makes the result reproducible on one machine.
     progress
@@ -151,6 +202,9 @@ def fit(
 
     Warns
     -----
+    DesignWarning
+        If the runs' design leaves coefficients undetermined, such as where all share one D/N; the
+        message names the run that would tell.
     FitWarning
         If the chains disagree or diverge; the message names the coefficient and the remedy.
 
@@ -165,19 +219,28 @@ def fit(
         raise InputError(f"method={method!r} is not known; choose 'nuts' or 'laplace'")
     draws, tune, chains = _whole("draws", draws), _whole("tune", tune), _whole("chains", chains)
     seed = None if seed is None else _whole("seed", seed, least=0)
-    task = problem(law, runs, noise=noise, priors=priors, by=by, vary=vary, pool=pool)
+    asked: dict[str, Any] = {"noise": noise, "by": by, "vary": vary, "pool": pool, "priors": priors}
+    asked |= {"discrepancy": discrepancy, "effects": effects, "weights": weights, "error": error}
+    task = problem(law, runs, **asked)
+    warn_of_design(task)
+    if method == "laplace" and task.normals:
+        raise InputError(
+            'method="laplace" approximates a law without discrepancy and effects; use '
+            'method="nuts", or leave them out'
+        )
     used_seed = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    settings = {"draws": draws, "tune": tune, "chains": chains}
+    about: dict[str, Any] = {"method": method, "seed": seed, **settings}
+    about["options"] = storable_options(asked | {"method": method} | settings)
     with progress_bar(f"{law.name}, {len(runs)} runs", progress) as report:
         report("finding the mode")
         mode = find_mode(task)
-        settings = {"draws": draws, "tune": tune, "chains": chains}
         if method == "laplace":
             found = laplace(task, mode, chains=chains, draws=draws, seed=used_seed)
-            about = {"method": method, "seed": seed, **settings}
             fitted = _assemble(task, runs, found.coordinates(task.names), found.stats, about)
             table = diagnose(fitted)
         else:
-            fitted, table = _nuts(task, runs, mode, settings, seed, used_seed, report)
+            fitted, table = _nuts(task, runs, mode, settings, about, used_seed, report)
         warn_if_untrusted(fitted, table)
     return fitted
 
@@ -187,18 +250,20 @@ def _nuts(
     runs: pd.DataFrame,
     mode: Mode,
     settings: dict[str, int],
-    seed: int | None,
+    about: dict[str, Any],
     used_seed: int,
     report: Report,
 ) -> tuple[Fit, pd.DataFrame]:
-    """Sample, longer where draws are too much alike, keeping one in a few; and the diagnostics."""
+    """Sample, and the diagnostics; longer where draws are alike, with care where they diverge."""
     report("compiling")
     compiled = compiled_density(task)
-    wanted = min(TARGET_ESS, settings["draws"] * settings["chains"] // 4)
-    thin = 1
+    wanted = min(MOST_ESS, settings["draws"] * settings["chains"] // 4)
+    thin, cautious = 1, bool(task.groups)
     while True:
         longer = settings | {"draws": settings["draws"] * thin}
-        sampled = sample_nuts(compiled, task, mode, seed=used_seed, report=report, **longer)
+        sampled = sample_nuts(
+            compiled, task, mode, seed=used_seed, report=report, cautious=cautious, **longer
+        )
         report("finishing")
         chains = sampled["posterior"].to_dataset()
         # A kept draw counts as divergent if any that it stands for was.
@@ -209,13 +274,28 @@ def _nuts(
         stats = stats.isel(draw=slice(None, None, thin)).assign(diverging=diverging.astype(bool))
         stats = stats.assign_coords(draw=np.arange(settings["draws"]))
         u = {name: chains[name].values[:, ::thin] for name in task.names}
-        about = {"method": "nuts", "seed": seed, **settings, "thin": thin}
-        fitted = _assemble(task, runs, u, stats, about)
+        fitted = _assemble(task, runs, u, stats, about | {"thin": thin})
         table = diagnose(fitted)
-        short = not table[["ess_bulk", "ess_tail"]].min(axis=None) >= wanted
-        if thin >= MOST_DRAWN or not (short or (table.rhat > MAX_RHAT).any()):
+        least = table[["ess_bulk", "ess_tail"]].min(axis=None)
+        lacking = 1.2 * wanted / least if least < wanted else 1.0
+        if not (table.rhat <= MAX_RHAT).all():
+            lacking = max(lacking, 4.0)
+        if table.attrs["divergences"] and not cautious:
+            cautious = True  # More draws would only diverge more often.
+        elif lacking > 1.0 and thin < MOST_DRAWN:
+            thin = min(MOST_DRAWN, thin * 2 ** math.ceil(math.log2(lacking)))
+        else:
             return fitted, table
-        thin *= 4
+
+
+def storable_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Keyword arguments of :func:`fit` as JSON holds them, to repeat a fit on other runs."""
+    kept = {name: list(x) if isinstance(x, tuple) else x for name, x in options.items()}
+    priors = {
+        name: dataclasses.asdict(p) if isinstance(p, Prior) else float(p)
+        for name, p in (options.get("priors") or {}).items()
+    }
+    return kept | {"priors": priors}
 
 
 def _whole(name: str, value: Any, least: int = 1) -> int:
@@ -249,14 +329,19 @@ def _assemble(
     chains, draws = next(iter(u.values())).shape
     coords = {"chain": np.arange(chains), "draw": np.arange(draws)}
     labels = {"run": _labels(task)}
+    weighted = about["options"]["weights"] is not None
     tree = xr.DataTree.from_dict(
         {
-            "posterior": _posterior(task, c, coords),
+            "posterior": _posterior(task, c, u, coords, about["seed"]),
             "log_likelihood": xr.Dataset(
                 {"log_loss": ((*axes, "run"), log_likelihood)}, coords | labels
             ),
             "sample_stats": stats,
-            "observed_data": xr.Dataset({"log_loss": ("run", np.log(task.loss))}, labels),
+            "observed_data": xr.Dataset(
+                {"log_loss": ("run", np.log(task.loss))}
+                | ({"weights": ("run", task.weights)} if weighted else {}),
+                labels,
+            ),
             "constant_data": _run_table(task, runs, labels),
         }
     )
@@ -264,8 +349,14 @@ def _assemble(
     return Fit(task.law, tree)
 
 
-def _posterior(task: Problem, c: Mapping[str, Any], coords: dict[str, Any]) -> xr.Dataset:
-    """Draws by name; the coefficients that vary have the groups as a third dimension."""
+def _posterior(
+    task: Problem,
+    c: Mapping[str, Any],
+    u: Mapping[str, np.ndarray],
+    coords: dict[str, Any],
+    seed: int | None,
+) -> xr.Dataset:
+    """Draws by name; what varies over groups, knots or levels has these as a third dimension."""
     import xarray as xr
 
     axes: tuple[str, ...] = ("chain", "draw")
@@ -279,6 +370,20 @@ def _posterior(task: Problem, c: Mapping[str, Any], coords: dict[str, Any]) -> x
             draws[name] = (axes, np.asarray(c[name])[..., 0])
     if task.groups:
         coords = coords | {task.groups.by: np.array(task.groups.levels)}
+    if task.walk:
+        # Beyond the runs the slopes' changes are drawn from their prior, once: one draw of the
+        # posterior is one curve, whatever is asked of it.
+        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
+        shape = next(iter(u.values())).shape
+        bends = [spread_of(k, c)[..., 0] * u[n] for n, k in task.walk.knots.items()]
+        bends += [spread_of(k, c)[..., 0] * rng.standard_normal(shape) for k in task.walk.beyond]
+        draws["discrepancy"] = ((*axes, "knot"), np.stack(bends, axis=-1))
+        coords = coords | {"knot": [k.label(task.reference) for k in task.walk.all_knots]}
+    if task.effects:
+        named = task.effects.names[: len(task.effects.levels)]
+        effect = np.stack([c["effect_scale"][..., 0] * u[name] for name in named], axis=-1)
+        draws["effect"] = ((*axes, "level"), effect)
+        coords = coords | {"level": np.array(task.effects.levels)}
     return xr.Dataset(draws, coords)
 
 
@@ -369,6 +474,10 @@ def _about(task: Problem, runs: pd.DataFrame) -> dict[str, Any]:
         "loss_scale": task.loss_scale,
         "by": task.groups.by if task.groups else None,
         "vary": task.groups.vary if task.groups else (),
+        "knots": [k.about for k in task.walk.all_knots] if task.walk else [],
+        "effects": task.effects.by if task.effects else None,
+        "noise_centre": features_centre(task.law, task.inputs) if task.noise.scaled else {},
         "table": str(runs.attrs.get("name", "")),
+        "understood": runs.attrs.get("understood", []),
         "simulated": bool(runs.attrs.get("simulated", False)),
     }

@@ -17,11 +17,13 @@ from bayescale.errors import InputError
 from bayescale.priors import Prior
 from bayescale.variables import Variable
 
-__all__ = ["Coefficients", "Law", "law"]
+__all__ = ["RESERVED_PREFIXES", "Coefficients", "Law", "law"]
 
 # Dimensions and variables of a fit, and arguments of the functions that take inputs by name.
-_RESERVED = {"budget", "chain", "draw", "fit", "mean", "run", "seed"}
-_RESERVED |= {"log_loss", "log_posterior", "loss", "loss_scale"}
+_RESERVED = {"budget", "chain", "draw", "error", "fit", "knot", "level", "mean", "run", "seed"}
+_RESERVED |= {"discrepancy", "effect", "log_loss", "log_posterior", "loss", "loss_scale", "weights"}
+#: Of the parameters and data of the noise, the discrepancy, the effects and the groups.
+RESERVED_PREFIXES = ("noise_", "discrepancy_", "effect_", "member_")
 
 
 @dataclass(frozen=True)
@@ -246,12 +248,13 @@ def _read_signature(function: Callable[..., Any]) -> tuple[tuple[str, ...], dict
             f"law {function.__name__!r} needs inputs before a star and coefficients after it, as "
             "in def my_law(N, D, *, E=floor(), A=amplitude(), alpha=exponent())"
         )
-    reserved = [n for n in (*inputs, *priors) if n.startswith("noise_") or n in _RESERVED]
+    reserved = [n for n in (*inputs, *priors) if n.startswith(RESERVED_PREFIXES) or n in _RESERVED]
     if reserved:
         raise InputError(
             f"law {function.__name__!r}: {reserved[0]!r} cannot name an input or a coefficient: "
-            f"names that start with 'noise_' are the noise's, and {', '.join(sorted(_RESERVED))} "
-            "have meanings of their own; choose another name"
+            f"names that start with {', '.join(map(repr, RESERVED_PREFIXES))} are the noise's and "
+            f"the like, and {', '.join(sorted(_RESERVED))} have meanings of their own; choose "
+            "another name"
         )
     return tuple(inputs), priors
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from bayescale.allocation import allocate
+from bayescale.allocation import AllocationWarning, allocate
 from bayescale.errors import InputError
 from bayescale.fits import Fit
 from bayescale.law import Coefficients
 from bayescale.maths import exp, log
+from bayescale.plans import plans, training_cost
 
-__all__ = ["TIAN2025", "efficiency_leverage", "tian_leverage"]
+__all__ = ["TIAN2025", "budget_for", "efficiency_leverage", "reach", "tian_leverage"]
 
 _PER_DECADE = 16  # the cubic between them is then good to 1e-6 of the compute
 _BELOW, _ABOVE, _FARTHEST = 1e-2, 1e2, 1e6
@@ -91,7 +93,10 @@ def efficiency_leverage(
         )
     target = best.loss.values.reshape(*best.loss.shape[:2], -1)
     budgets = np.atleast_1d(best.budget.values)
-    needed = _budget_for(dense, target, budgets, dense_plan or {})
+    low, high = budgets.min() * _BELOW, budgets.max() * _ABOVE
+    needed = budget_for(
+        dense, target, low, high, dense_plan or {}, farthest=budgets.max() * _FARTHEST
+    )
     ratio = (needed / budgets).reshape(*needed.shape[:2], *best.loss.shape[2:])
     larger = dense.posterior if ratio.shape[:2] != best.loss.shape[:2] else best
     return xr.DataArray(
@@ -103,24 +108,74 @@ def efficiency_leverage(
     )
 
 
-def _budget_for(
-    fit: Fit, target: np.ndarray, budgets: np.ndarray, plan: Mapping[str, Any]
+def budget_for(
+    fit: Fit,
+    target: np.ndarray,
+    low: float,
+    high: float,
+    plan: Mapping[str, Any],
+    *,
+    farthest: float,
 ) -> np.ndarray:
     """The budget whose optimal loss is the target, over chain, draw and the targets.
 
-    The optimal loss falls smoothly with the budget, so it is worked out on a grid, which grows
-    upwards until every target is met, and inverted by a cubic through the four nearest points.
+    The optimal loss falls smoothly with the budget, so it is worked out on a grid from ``low`` to
+    ``high``, which grows upwards as far as ``farthest`` until every target is met, and inverted by
+    a cubic through the four nearest points. It is zero where the loss at ``low`` is below the
+    target already, and infinite where nothing as far as ``farthest`` meets it. The bounds of the
+    plans may end the search on either side.
     """
-    low, high = budgets.min() * _BELOW, budgets.max() * _ABOVE
-    farthest = budgets.max() * _FARTHEST
+    least, most = reach(fit, plan)
+    low, farthest = max(low, least), min(farthest, most)
+    high = min(high, farthest)
     count = int(np.ceil(np.log10(high / low) * _PER_DECADE)) + 1
-    grid = np.geomspace(low, high, count)
-    loss = allocate(fit, grid, **plan).loss.values
-    while (loss[..., -1:] > target).any() and grid[-1] * 10 <= farthest * (1 + 1e-9):
-        more = grid[-1] * 10 ** (np.arange(1, _PER_DECADE + 1) / _PER_DECADE)
+    grid = np.geomspace(low, high, max(count, 4))
+    loss = _optimal_loss(fit, grid, plan)
+    while (loss[..., -1:] > target).any() and grid[-1] < farthest * (1 - 1e-6):
+        decades = min(np.log10(farthest / grid[-1]), 1.0)
+        steps = int(np.ceil(decades * _PER_DECADE))
+        more = grid[-1] * 10 ** (decades * np.arange(1, steps + 1) / steps)
         grid = np.concatenate([grid, more])
-        loss = np.concatenate([loss, allocate(fit, more, **plan).loss.values], axis=-1)
+        loss = np.concatenate([loss, _optimal_loss(fit, more, plan)], axis=-1)
+        if np.isnan(loss[..., -1]).any():
+            break
+    allowed = ~np.isnan(loss).any(axis=(0, 1))
+    if allowed.sum() < 4:
+        allocate(fit, grid, **plan)  # complains
+    grid, loss = grid[allowed], loss[..., allowed]
     return _invert(np.log(grid), loss, target)
+
+
+def _optimal_loss(fit: Fit, budgets: np.ndarray, plan: Mapping[str, Any]) -> np.ndarray:
+    """Optimal losses over chain, draw and budget; NaN at budgets that the bounds do not allow."""
+    with warnings.catch_warnings():
+        # Nobody asked for these budgets, and what their bounds say is beside the point.
+        warnings.simplefilter("ignore", AllocationWarning)
+        try:
+            return np.asarray(allocate(fit, budgets, **plan).loss.values)
+        except InputError:
+            if len(budgets) == 1:
+                sizes = fit.posterior.sizes
+                return np.full((sizes["chain"], sizes["draw"], 1), np.nan)
+    half = len(budgets) // 2
+    parts = [_optimal_loss(fit, part, plan) for part in (budgets[:half], budgets[half:])]
+    return np.concatenate(parts, axis=-1)
+
+
+def reach(fit: Fit, plan: Mapping[str, Any]) -> tuple[float, float]:
+    """The least and the largest budget that plans within the bounds can spend."""
+    space = plans(fit, **plan)
+    ends = []
+    for end, pick in enumerate((min, max)):
+        corner = space.corner(end)
+        costs = [
+            float(space.spend({**space.fixed, **listed, **corner}, corner[space.balance]))
+            for listed in space.listed
+        ]
+        ends.append(pick(costs))
+    trained = training_cost(fit, space)
+    smallest = 0.0 if trained is None else trained.min() * 1e-3
+    return max(ends[0], smallest) * (1 + 1e-6), ends[1] * (1 - 1e-6)
 
 
 def _invert(log_grid: np.ndarray, loss: np.ndarray, target: np.ndarray) -> np.ndarray:

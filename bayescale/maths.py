@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["exp", "log", "log1p", "maximum", "minimum", "where"]
+__all__ = ["exp", "log", "log1p", "maximum", "minimum", "sqrt", "where"]
 
 
 def _symbolic(*values: Any) -> Any:
-    """The PyTensor module that understands the values, or None where all are numbers."""
+    """The module that understands symbols among the values, or None where all are numbers."""
     for value in values:
         module = type(value).__module__
         if module.startswith("pytensor.xtensor"):
@@ -25,6 +25,10 @@ def _symbolic(*values: Any) -> Any:
             import pytensor.tensor as pt
 
             return pt
+        if module == "bayescale.symbolic":
+            from bayescale import symbolic
+
+            return symbolic
     return None
 
 
@@ -47,6 +51,11 @@ def log1p(x: Any) -> Any:
 def exp(x: Any) -> Any:
     """Exponential of a number, array, labelled array or symbol."""
     return (_symbolic(x) or np).exp(x)
+
+
+def sqrt(x: Any) -> Any:
+    """Square root of a number, array, labelled array or symbol."""
+    return (_symbolic(x) or np).sqrt(x)
 
 
 def where(condition: Any, x: Any, y: Any) -> Any:

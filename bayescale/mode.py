@@ -51,6 +51,8 @@ def find_mode(problem: Problem, seed: int = 0) -> Mode:
     InputError
         If no start is possible under the law.
     """
+    if problem.normals:
+        return _with_normals(problem, find_mode(problem.plain, seed))
     names = problem.names
     rng = np.random.default_rng(seed)
     starts = [np.array(_prior_medians(problem))]
@@ -75,6 +77,22 @@ def find_mode(problem: Problem, seed: int = 0) -> Mode:
         if np.abs(covariance - np.eye(len(u))).max() < 1e-3:
             break
     return Mode(u, axes @ axes.T * (0.01 if step == _COARSE else 1.0), value)
+
+
+def _with_normals(problem: Problem, plain: Mode) -> Mode:
+    """A start for a law with discrepancy and effects: the mode without them, and their prior.
+
+    Its joint mode says nothing: where all effects are zero their spread is best at zero too.
+    """
+    priors = problem.coordinates.priors
+    known = dict(zip(problem.plain.names, plain.u, strict=True))
+    spreads = {n: np.log(priors[n].median()) for n in priors if n not in known}
+    at = dict.fromkeys(problem.normals, 0.0) | spreads | known
+    u = np.array([float(at[name]) for name in problem.names])
+    covariance = np.eye(len(u)) * [priors[n].b ** 2 if n in spreads else 1.0 for n in problem.names]
+    same = [problem.names.index(name) for name in problem.plain.names]
+    covariance[np.ix_(same, same)] = plain.covariance
+    return Mode(u, covariance, plain.log_density)
 
 
 def _prior_medians(problem: Problem) -> list[float]:

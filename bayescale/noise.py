@@ -9,11 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from bayescale.compute import tokens_per_parameter, training_compute
 from bayescale.errors import InputError
-from bayescale.maths import log, log1p
-from bayescale.priors import Prior, gamma_prior, lognormal
+from bayescale.law import Law
+from bayescale.maths import exp, log, log1p, sqrt
+from bayescale.priors import Prior, gamma_prior, lognormal, normal
 
-__all__ = ["NOISES", "Noise", "noise_model"]
+__all__ = ["NOISES", "Noise", "features", "features_centre", "noise_model", "run_scale"]
 
 
 @dataclass(frozen=True)
@@ -23,22 +25,26 @@ class Noise:
     Attributes
     ----------
     name
-        ``"student_t"`` or ``"normal"``.
+        ``"student_t"``, ``"normal"`` or ``"scaled"``.
     priors
         Prior by parameter; the names start with ``noise_``.
     log_density
-        Of a residual, given the parameters: numbers, arrays or symbols.
+        Of a residual, given the scale and the parameters: numbers, arrays or symbols.
     draw
-        Residuals of a given shape from the parameters.
+        Residuals of a given shape from the scale and the parameters.
     random_variable
-        The observed PyMC variable.
+        The log loss as a PyMC variable, from its name (None for one outside any model), location,
+        scale and parameters.
+    scaled
+        Whether the scale depends on the run; see :func:`run_scale`.
     """
 
     name: str
     priors: Mapping[str, Prior]
-    log_density: Callable[[Any, Mapping[str, Any]], Any]
-    draw: Callable[[np.random.Generator, Any, Mapping[str, Any]], np.ndarray]
+    log_density: Callable[[Any, Any, Mapping[str, Any]], Any]
+    draw: Callable[[np.random.Generator, Any, Any, Mapping[str, Any]], np.ndarray]
     random_variable: Callable[..., Any]
+    scaled: bool = False
 
 
 def _log_gamma(x: Any) -> Any:
@@ -51,35 +57,90 @@ def _log_gamma(x: Any) -> Any:
     return gammaln(x)
 
 
-def _student_t_log_density(residual: Any, p: Mapping[str, Any]) -> Any:
-    scale, dof = p["noise_scale"], p["noise_dof"]
+def _student_t_log_density(residual: Any, scale: Any, p: Mapping[str, Any]) -> Any:
+    dof = p["noise_dof"]
     constant = _log_gamma((dof + 1) / 2) - _log_gamma(dof / 2) - 0.5 * log(math.pi * dof)
     return constant - log(scale) - (dof + 1) / 2 * log1p((residual / scale) ** 2 / dof)
 
 
-def _student_t_draw(rng: np.random.Generator, shape: Any, p: Mapping[str, Any]) -> np.ndarray:
-    return p["noise_scale"] * rng.standard_t(np.broadcast_to(p["noise_dof"], shape))
+def _student_t_draw(
+    rng: np.random.Generator, shape: Any, scale: Any, p: Mapping[str, Any]
+) -> np.ndarray:
+    return scale * rng.standard_t(np.broadcast_to(p["noise_dof"], shape))
 
 
-def _student_t_variable(name: str, p: Mapping[str, Any], **kwargs: Any) -> Any:
+def _student_t(name: str | None, mu: Any, scale: Any, p: Mapping[str, Any], **kwargs: Any) -> Any:
     import pymc as pm
 
-    return pm.StudentT(name, nu=p["noise_dof"], sigma=p["noise_scale"], **kwargs)
+    given = {"nu": p["noise_dof"], "mu": mu, "sigma": scale}
+    return pm.StudentT(name, **given, **kwargs) if name else pm.StudentT.dist(**given)
 
 
-def _normal_log_density(residual: Any, p: Mapping[str, Any]) -> Any:
-    scale = p["noise_scale"]
+def _normal_log_density(residual: Any, scale: Any, p: Mapping[str, Any]) -> Any:
     return -0.5 * (residual / scale) ** 2 - log(scale) - 0.5 * math.log(2 * math.pi)
 
 
-def _normal_draw(rng: np.random.Generator, shape: Any, p: Mapping[str, Any]) -> np.ndarray:
-    return p["noise_scale"] * rng.standard_normal(shape)
+def _normal_draw(
+    rng: np.random.Generator, shape: Any, scale: Any, p: Mapping[str, Any]
+) -> np.ndarray:
+    return scale * rng.standard_normal(shape)
 
 
-def _normal_variable(name: str, p: Mapping[str, Any], **kwargs: Any) -> Any:
+def _normal(name: str | None, mu: Any, scale: Any, p: Mapping[str, Any], **kwargs: Any) -> Any:
     import pymc as pm
 
-    return pm.Normal(name, sigma=p["noise_scale"], **kwargs)
+    given = {"mu": mu, "sigma": scale}
+    return pm.Normal(name, **given, **kwargs) if name else pm.Normal.dist(**given)
+
+
+def run_scale(noise: Noise, p: Mapping[str, Any], run: Mapping[str, Any]) -> Any:
+    """Scale of each run's noise.
+
+    Parameters
+    ----------
+    noise
+        The noise.
+    p
+        Its parameters.
+    run
+        Features of the runs (:func:`features`), and ``error``, the known standard error of the
+        log loss, where that is given: it adds in quadrature.
+    """
+    scale = p["noise_scale"]
+    if noise.scaled:
+        trend = (
+            p["noise_compute"] * run["noise_at_compute"] + p["noise_ratio"] * run["noise_at_ratio"]
+        )
+        scale = scale * exp(trend + p["noise_imbalance"] * abs(run["noise_at_ratio"]))
+    return sqrt(scale**2 + run["error"] ** 2) if "error" in run else scale
+
+
+def _logs(law: Law, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    ratio = tokens_per_parameter(law, inputs)
+    return {
+        "noise_at_compute": log(training_compute(law, inputs)) / math.log(10.0),
+        "noise_at_ratio": 0.0 if ratio is None else log(ratio) / math.log(10.0),
+    }
+
+
+def features(law: Law, inputs: Mapping[str, Any], centre: Mapping[str, float]) -> dict[str, Any]:
+    """What scaled noise depends on: compute and tokens per parameter, in decades from a centre.
+
+    Parameters
+    ----------
+    law
+        The law.
+    inputs
+        Its inputs, plain units.
+    centre
+        From :func:`features_centre`.
+    """
+    return {name: x - centre[name] for name, x in _logs(law, inputs).items()}
+
+
+def features_centre(law: Law, inputs: Mapping[str, Any]) -> dict[str, float]:
+    """Means of the features over the fitted runs."""
+    return {name: float(np.mean(x)) for name, x in _logs(law, inputs).items()}
 
 
 # Residuals of well-run studies have a standard deviation of 0.004 to 0.02 on the log loss; the
@@ -92,10 +153,24 @@ NOISES: Mapping[str, Noise] = {
         {"noise_scale": _SCALE, "noise_dof": gamma_prior(2.0, 0.1)},
         _student_t_log_density,
         _student_t_draw,
-        _student_t_variable,
+        _student_t,
     ),
-    "normal": Noise(
-        "normal", {"noise_scale": _SCALE}, _normal_log_density, _normal_draw, _normal_variable
+    "normal": Noise("normal", {"noise_scale": _SCALE}, _normal_log_density, _normal_draw, _normal),
+    # Small runs and runs far from the usual tokens per parameter scatter more. The slopes are
+    # natural logs of the scale per decade.
+    "scaled": Noise(
+        "scaled",
+        {
+            "noise_scale": _SCALE,
+            "noise_dof": lognormal(6.0, 0.8),
+            "noise_compute": normal(0.0, 0.3),
+            "noise_ratio": normal(0.0, 0.3),
+            "noise_imbalance": normal(0.0, 0.5),
+        },
+        _student_t_log_density,
+        _student_t_draw,
+        _student_t,
+        scaled=True,
     ),
 }
 

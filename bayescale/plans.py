@@ -1,17 +1,10 @@
-"""The training plans that a budget allows: what is free, fixed and listed, and what each costs.
-
-One token count *balances* the budget: given everything else it is whatever the budget has left. Of
-the inputs that remain free, one at most may vary continuously; plans are then points on a line,
-the logarithm of that input.
-"""
+"""Reading a question about a budget: what is free, fixed and listed, and what may be spent."""
 
 from __future__ import annotations
 
 import inspect
 import itertools
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,96 +12,13 @@ import numpy as np
 from bayescale.errors import InputError
 from bayescale.fits import Fit
 from bayescale.law import Law
-from bayescale.variables import check_values, derive, variable
+from bayescale.plan_space import Plans, arguments_of, coordinate, value_at
+from bayescale.variables import VARIABLES, check_values, derive, variable
 
 __all__ = ["Plans", "check_budget", "plans", "training_cost"]
 
-_MANY = 1e18
-
-
-@dataclass(frozen=True)
-class Plans:
-    """What can be trained.
-
-    Attributes
-    ----------
-    law
-        The law.
-    cost
-        FLOPs as a function of inputs.
-    arguments
-        Names of the cost model's arguments.
-    fixed
-        Values held fixed: of inputs, and of settings of the cost model.
-    listed
-        Every combination of the listed inputs.
-    balance
-        The input that takes what the budget has left.
-    free
-        The input that varies continuously, if any.
-    bounds
-        Lowest and highest value of ``free`` and ``balance``.
-    """
-
-    law: Law
-    cost: Callable[..., Any]
-    arguments: tuple[str, ...]
-    fixed: Mapping[str, float]
-    listed: Sequence[Mapping[str, float]]
-    balance: str
-    free: str | None
-    bounds: Mapping[str, tuple[float, float]]
-
-    def complete(
-        self, budget: Any, listed: Mapping[str, float], log_free: Any = None
-    ) -> dict[str, Any]:
-        """Every input of the plan that spends the whole budget."""
-        given: dict[str, Any] = {**self.fixed, **listed}
-        if self.free is not None:
-            given[self.free] = np.clip(np.exp(log_free), *self.bounds[self.free])
-        # Training costs are affine in tokens: two evaluations give the tokens a budget buys. The
-        # second is at a number so large that nothing is lost when the first is taken off.
-        start, most = self.spend(given, 0.0), self.spend(given, _MANY)
-        given[self.balance] = (budget - start) / (most - start) * _MANY
-        return given
-
-    def spend(self, given: Mapping[str, Any], balance: Any) -> Any:
-        """FLOPs of a plan."""
-        return self.cost(**_arguments(self.arguments, {**given, self.balance: balance}))
-
-    def possible(self, plan: Mapping[str, Any]) -> Any:
-        """Whether what is left for the balance lies within its bounds."""
-        fewest, most = self.bounds[self.balance]
-        left = plan[self.balance]
-        return (left >= fewest * (1 - 1e-6)) & (left <= most * (1 + 1e-6))
-
-    def range(self, budget: np.ndarray, listed: Mapping[str, float]) -> tuple[Any, Any]:
-        """Ends of the logarithm of ``free`` for each budget, where every plan is possible."""
-        assert self.free is not None
-        low, high = (np.full(np.shape(budget), np.log(end)) for end in self.bounds[self.free])
-        fewest, most = self.bounds[self.balance]
-        # What is left for the balance falls as the free input grows.
-        return (
-            self._crossing(budget, listed, most, inside=high, outside=low),
-            self._crossing(budget, listed, fewest, inside=low, outside=high),
-        )
-
-    def _crossing(
-        self, budget: Any, listed: Mapping[str, float], limit: float, inside: Any, outside: Any
-    ) -> Any:
-        """The end ``outside``, or by bisection a point towards ``inside`` that meets the limit."""
-        upper = np.all(inside > outside)
-
-        def meets(x: Any) -> Any:
-            left = self.complete(budget, listed, x)[self.balance]
-            return left <= limit if upper else left >= limit
-
-        end, done = outside, meets(outside)
-        for _ in range(60):
-            middle = (inside + outside) / 2
-            good = meets(middle)
-            inside, outside = np.where(good, middle, inside), np.where(good, outside, middle)
-        return np.where(done, end, inside)
+_MOST_FREE = 3  # besides the balance: the search grows with the power of them
+_LARGEST = VARIABLES["flops"].high
 
 
 def plans(
@@ -130,59 +40,106 @@ def plans(
         name: float(_numbers("fixed", name, value)[0]) for name, value in (fixed or {}).items()
     }
     lists = {name: _numbers("choose", name, values) for name, values in (choose or {}).items()}
+    bounds = dict(bounds or {})
     arguments = tuple(inspect.signature(cost).parameters)
-    known = (*law.inputs, *arguments)
-    named = [("choose", n) for n in lists] + [("fixed", n) for n in fixed]
-    for what, name in [*named, *(("bounds", n) for n in bounds or {})]:
-        if name not in known:
-            raise InputError(
-                f"{what} names {name!r}, which neither law {law.name!r} nor its cost model "
-                f"takes; they take {', '.join(dict.fromkeys(known))}"
-            )
-    both = set(lists) & set(fixed)
-    if both:
-        raise InputError(f"{sorted(both)[0]!r} is both in choose and in fixed; give one of them")
+    derived = _check_names(law, arguments, lists, fixed, bounds)
     for name, values in [*lists.items(), *fixed.items()]:
         check_values(name, values, extra=law.variables)
+        _check_whole(law, name, np.atleast_1d(values))
     open_inputs = [n for n in law.inputs if n not in fixed and n not in lists]
     counts = [n for n in open_inputs if variable(n, law.variables).scale is not None]
-    for name in open_inputs:
-        if name not in counts:
-            lists[name] = _levels(fit, name)
     if not counts:
         raise InputError(
             "every count is fixed, so nothing is left for the budget to decide; free one of "
             f"{', '.join(n for n in law.inputs if variable(n, law.variables).scale)}"
         )
-    tokens = [n for n in counts if variable(n, law.variables).unit == "tokens"]
-    balance = (tokens or counts)[-1]
-    free = [n for n in counts if n != balance]
-    if len(free) > 1:
+    for name in open_inputs:
+        if name in bounds and variable(name, law.variables).integer:
+            raise InputError(
+                f"{name!r} is a whole number, which does not vary continuously; list its values: "
+                f"choose={{{name!r}: range(1, 65)}}"
+            )
+        if name not in counts and name not in bounds:
+            lists[name] = _levels(fit, name)
+    # Tokens trained on: the last that cost anything, since others cannot spend what is left.
+    spent = [n for n in counts if n in arguments] or counts
+    tokens = [n for n in spent if variable(n, law.variables).unit == "tokens"]
+    balance = "D" if "D" in tokens else (tokens or spent)[-1]
+    free = [n for n in open_inputs if n != balance and n not in lists]
+    if len(free) > _MOST_FREE:
         raise InputError(
-            f"with {balance!r} spending what is left, {' and '.join(map(repr, free))} are free and "
-            "one at most may be: give the others in fixed={...} or list them in choose={...}"
+            f"with {balance!r} spending what is left, {', '.join(map(repr, free))} are free and "
+            f"{_MOST_FREE} at most may be: give others in fixed={{...}} or list them in "
+            "choose={...}"
         )
-    extra = sorted(set(bounds or {}) - set(counts))
+    extra = sorted(set(bounds) - set(open_inputs) - set(derived))
     if extra:
         raise InputError(
-            f"bounds names {extra[0]!r}, which is not a free count ({', '.join(counts)}); leave it "
-            "out"
+            f"bounds names {extra[0]!r}, which is not free ({', '.join(open_inputs)}); leave it out"
         )
-    limits = {name: _limits(law, name, bounds or {}) for name in counts}
-    combinations = itertools.product(*lists.values())
+    # A size moves every cost and every memory: it gives way where a limit is met.
+    free.sort(key=lambda n: (variable(n, law.variables).unit != "parameters", n not in counts))
     space = Plans(
         law=law,
         cost=cost,
         arguments=arguments,
         fixed=fixed,
-        listed=[dict(zip(lists, map(float, values), strict=True)) for values in combinations],
+        listed=[
+            dict(zip(lists, map(float, values), strict=True))
+            for values in itertools.product(*lists.values())
+        ],
         balance=balance,
         free=free[0] if free else None,
-        bounds=limits,
+        others=tuple(free[1:]),
+        bounds={n: _limits(law, n, bounds) for n in (*free, balance, *derived)},
+        derived=derived,
     )
     for listed in space.listed:
         _check_cost(space, listed)
+    for name in space.continuous:
+        if name in counts and name not in bounds and _costless(space, name):
+            raise InputError(
+                f"{name!r} costs nothing, so the budget sets no limit to it; say how much there "
+                f"is: fixed={{{name!r}: ...}} or bounds={{{name!r}: (low, high)}}"
+            )
     return space
+
+
+def _check_names(
+    law: Law,
+    arguments: tuple[str, ...],
+    lists: Mapping[str, Any],
+    fixed: Mapping[str, Any],
+    bounds: Mapping[str, Any],
+) -> tuple[str, ...]:
+    """Refuse names that mean nothing here; the bounded quantities that follow from the inputs."""
+    known = (*law.inputs, *arguments)
+    some = dict.fromkeys(law.inputs, 0.5)
+    follows = tuple(n for n in VARIABLES if n not in law.inputs and derive(n, some) is not None)
+    for what, name in [*(("choose", n) for n in lists), *(("fixed", n) for n in fixed)]:
+        if name not in known:
+            raise InputError(
+                f"{what} names {name!r}, which neither law {law.name!r} nor its cost model "
+                f"takes; they take {', '.join(dict.fromkeys(known))}"
+            )
+    for name in bounds:
+        if name not in known and name not in follows:
+            raise InputError(
+                f"bounds names {name!r}, which neither law {law.name!r} nor its cost model "
+                f"takes, nor does it follow from what they take; they take "
+                f"{', '.join(dict.fromkeys(known))}"
+                + (f", from which {', '.join(follows)} follow" if follows else "")
+            )
+    both = set(lists) & set(fixed)
+    if both:
+        raise InputError(f"{sorted(both)[0]!r} is both in choose and in fixed; give one of them")
+    return tuple(n for n in follows if n in bounds)
+
+
+def _check_whole(law: Law, name: str, values: np.ndarray) -> None:
+    broken = values[values != np.round(values)]
+    if variable(name, law.variables).integer and broken.size:
+        raise InputError(f"{name!r} is a whole number, not {broken[0]:g}; list whole numbers")
 
 
 def _numbers(what: str, name: str, values: Any) -> np.ndarray:
@@ -197,33 +154,40 @@ def _numbers(what: str, name: str, values: Any) -> np.ndarray:
 
 
 def _limits(law: Law, name: str, bounds: Mapping[str, tuple[float, float]]) -> tuple[float, float]:
-    """Bounds of a count, no wider than the vocabulary's."""
+    """Bounds of what varies continuously, no wider than the vocabulary's."""
     entry = variable(name, law.variables)
     try:
         low, high = (float(end) for end in bounds.get(name, (entry.low, entry.high)))
     except (TypeError, ValueError):
         raise InputError(f"bounds[{name!r}] are two numbers, not {bounds[name]!r}") from None
     limits = max(low, entry.low), min(high, entry.high)
-    if not 0 < limits[0] < limits[1] < math.inf:
+    with np.errstate(all="ignore"):  # A share of one, and a count of none, have no coordinate.
+        finite = np.isfinite([float(coordinate(entry, end)) for end in limits]).all()
+    if not (finite and limits[0] < limits[1]):
         if name in bounds:
             check_values(name, np.array([low, high]), extra=law.variables)
+        count = entry.scale is not None
         raise InputError(
-            f"bounds of {name!r} must be finite with 0 < low < high, not ({low:g}, {high:g}); give "
-            f"bounds={{{name!r}: (low, high)}}"
+            f"bounds of {name!r} must be finite with {'0 < ' if count else ''}low < high, not "
+            f"({low:g}, {high:g}); give bounds={{{name!r}: (low, high)}}"
         )
     return limits
 
 
 def _check_cost(space: Plans, listed: Mapping[str, float]) -> None:
-    """Refuse what ``complete`` and ``range`` cannot solve: see there what they rely on."""
-    given: dict[str, Any] = {**space.fixed, **listed}
-    if space.free is not None:
-        given[space.free] = np.geomspace(*space.bounds[space.free], 5)[:, None]
+    """Refuse what the search cannot solve: see ``Plans.complete`` and ``Plans.place``."""
+    base: dict[str, Any] = {**space.fixed, **listed}
+    ends = space.box()
+    between = ends[0] + (ends[1] - ends[0]) * np.linspace(0, 1, 5)[:, None]
+    along = {
+        name: value_at(space.known(name), between[:, i], space.bounds[name])[:, None]
+        for i, name in enumerate(space.continuous)
+    }
     at = np.array([0.0, 1e9, 1e12, 1e15])
     called = getattr(space.cost, "__name__", "given")
     try:
         with np.errstate(all="ignore"):
-            flops = space.spend(given, at) + np.zeros((5, 4))
+            flops = space.spend({**base, **along}, at) + np.zeros((5, 4))
     except (TypeError, ValueError, ZeroDivisionError) as error:
         raise InputError(
             f"the cost model {called!r}, of {', '.join(space.arguments)}, fails: {error}; what "
@@ -231,17 +195,30 @@ def _check_cost(space: Plans, listed: Mapping[str, float]) -> None:
             "fixed={...}, and its formula must work on arrays and on no tokens at all"
         ) from error
     slope = np.diff(flops) / np.diff(at)
-    if not ((slope > 0).all() and np.allclose(slope, slope[:, -1:], rtol=1e-6, atol=0)):
+    lost = 1e-15 * flops[:, 1:] / np.diff(at)  # rounding
+    even = np.abs(slope - slope[:, -1:]) <= 1e-6 * slope[:, -1:] + lost
+    if not ((slope[:, -1] > 0).all() and even.all()):
         listing = ", ".join(f"{value:.3g}" for value in flops[2])
         raise InputError(
             f"the cost model {called!r} must grow in proportion to {space.balance!r}, which spends "
             f"what the budget has left; at 0, 1e9, 1e12 and 1e15 it gives {listing}"
         )
-    if (np.diff(flops, axis=0) < 0).any():
-        raise InputError(
-            f"the cost model {called!r} falls as {space.free!r} grows, so the budget sets no upper "
-            f"end to it; fix it in fixed={{...}} or list its values in choose={{...}}"
-        )
+    for name in space.continuous:
+        others = {other: values[2] for other, values in along.items()}
+        flops = space.spend({**base, **others, name: along[name]}, at) + np.zeros((5, 4))
+        if space.known(name).scale is not None and (np.diff(flops, axis=0) < 0).any():
+            raise InputError(
+                f"the cost model {called!r} falls as {name!r} grows, so the budget sets no upper "
+                f"end to it; fix it in fixed={{...}} or list its values in choose={{...}}"
+            )
+
+
+def _costless(space: Plans, name: str) -> bool:
+    """Whether the cost of a plan does not depend on an input."""
+    corners = [space.corner(0), space.corner(0) | {name: space.bounds[name][1]}]
+    given = [{**space.fixed, **space.listed[0], **corner} for corner in corners]
+    costs = [float(space.spend(one, one[space.balance])) for one in given]
+    return costs[0] == costs[1]
 
 
 def _levels(fit: Fit, name: str) -> np.ndarray:
@@ -266,7 +243,7 @@ def check_budget(fit: Fit, budget: Any, plans: Plans) -> tuple[np.ndarray, bool]
     Raises
     ------
     InputError
-        If a budget is not a positive number, or is below the smallest plausible run.
+        If a budget is not a positive number, is below the smallest plausible run, or above any.
     """
     try:
         values = np.asarray(getattr(budget, "values", budget), dtype=float)
@@ -279,6 +256,11 @@ def check_budget(fit: Fit, budget: Any, plans: Plans) -> tuple[np.ndarray, bool]
     bad = values[~(np.isfinite(values) & (values > 0))]
     if bad.size:
         raise InputError(f"budget {bad[0]} is not a positive number of FLOPs")
+    if (values > _LARGEST).any():
+        raise InputError(
+            f"budget {values.max():.3g} FLOP is above the largest plausible run, {_LARGEST:.3g} "
+            "FLOP; budgets are plain FLOPs, such as 1e24, not their logarithms or rates"
+        )
     smallest, origin = _smallest(fit, plans)
     if (values < smallest).any():
         raise InputError(
@@ -290,9 +272,8 @@ def check_budget(fit: Fit, budget: Any, plans: Plans) -> tuple[np.ndarray, bool]
 
 def _smallest(fit: Fit, plans: Plans) -> tuple[float, str]:
     corner = {
-        name: variable(name, plans.law.variables).low
-        for name in (plans.free, plans.balance)
-        if name is not None
+        n: known.low if (known := plans.known(n)).scale is not None else plans.bounds[n][0]
+        for n in (*plans.continuous, plans.balance)
     }
     lowest = min(
         float(plans.spend({**plans.fixed, **listed, **corner}, corner[plans.balance]))
@@ -310,14 +291,8 @@ def training_cost(fit: Fit, plans: Plans) -> np.ndarray | None:
         return None
     columns = {str(n): fit.runs[n].values for n in fit.runs.data_vars}
     settings = {n: v for n, v in plans.fixed.items() if n not in plans.law.inputs}
-    given = _arguments(plans.arguments, {**columns, **settings})
+    given = arguments_of(plans.arguments, {**columns, **settings})
     try:
         return np.asarray(plans.cost(**given), dtype=float)
     except TypeError:  # The runs lack an argument that the plans have, such as a listed setting.
         return None
-
-
-def _arguments(names: tuple[str, ...], values: Mapping[str, Any]) -> dict[str, Any]:
-    """The cost model's arguments, derived where they can be; what is left has a default."""
-    found = {name: values[name] if name in values else derive(name, values) for name in names}
-    return {name: value for name, value in found.items() if value is not None}

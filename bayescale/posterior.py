@@ -9,24 +9,27 @@ from __future__ import annotations
 import math
 import numbers
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescale.compute import training_compute
 from bayescale.coordinates import Coordinates, find_coordinates
+from bayescale.discrepancy import Walk, bent, find_walk
+from bayescale.effects import Effects, find_effects
 from bayescale.errors import InputError
 from bayescale.groups import Groups, find_groups
 from bayescale.law import Law
 from bayescale.maths import log
-from bayescale.noise import Noise, noise_model
+from bayescale.noise import Noise, features, features_centre, noise_model, run_scale
 from bayescale.priors import Prior
 from bayescale.variables import read_columns, variable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Problem", "log_posterior", "problem", "references"]
+__all__ = ["Problem", "departures", "log_posterior", "problem", "references"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,12 @@ class Problem:
         The runs' labels.
     groups
         Coefficients that vary between groups of runs, if any do.
+    walk, effects
+        The law's discrepancy, and which runs err together, where these are modelled.
+    weights
+        Weight of each run's log-likelihood.
+    error
+        Known standard error of each run's log loss, if any is known.
     """
 
     law: Law
@@ -62,12 +71,36 @@ class Problem:
     loss: np.ndarray
     reference: Mapping[str, float]
     labels: tuple[Any, ...]
+    weights: np.ndarray
+    error: np.ndarray | None = None
     groups: Groups | None = None
+    walk: Walk | None = None
+    effects: Effects | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
         """Name of every coordinate."""
-        return self.coordinates.names + (self.groups.names if self.groups else ())
+        return self.coordinates.names + (self.groups.names if self.groups else ()) + self.normals
+
+    @property
+    def normals(self) -> tuple[str, ...]:
+        """Coordinates that are standard normal under the prior: of discrepancy and effects."""
+        return (self.walk.names if self.walk else ()) + (self.effects.names if self.effects else ())
+
+    @property
+    def plain(self) -> Problem:
+        """The same law without discrepancy and effects."""
+        if not self.normals:
+            return self
+        spreads = {n for part in (self.walk, self.effects) if part for n in part.priors}
+        kept = {n: p for n, p in self.coordinates.priors.items() if n not in spreads}
+        coordinates = replace(self.coordinates, priors=kept)
+        return replace(self, coordinates=coordinates, walk=None, effects=None)
+
+    @property
+    def scaled_inputs(self) -> dict[str, np.ndarray]:
+        """Inputs over their reference."""
+        return {name: x / self.reference[name] for name, x in self.inputs.items()}
 
     @property
     def loss_scale(self) -> float:
@@ -76,12 +109,17 @@ class Problem:
 
     @property
     def data(self) -> dict[str, Any]:
-        """What the density needs of the runs, by name: scaled inputs, log loss, loss scale."""
-        scaled = {name: x / self.reference[name] for name, x in self.inputs.items()}
-        members = self.groups.members if self.groups else {}
+        """What the density needs of the runs, by name: scaled inputs, log loss, loss scale …"""
+        found = self.scaled_inputs
+        for part in (self.groups, self.walk, self.effects):
+            found |= part.members if part else {}
+        if self.noise.scaled:
+            found |= features(self.law, self.inputs, features_centre(self.law, self.inputs))
+        if self.error is not None:
+            found["error"] = self.error
         return {
-            **scaled,
-            **members,
+            **found,
+            "weights": self.weights,
             "log_loss": np.log(self.loss),
             "loss_scale": np.float64(self.loss_scale),
         }
@@ -91,7 +129,7 @@ class Problem:
         columns = {name: u[:, [i]] for i, name in enumerate(self.names)}
         with np.errstate(all="ignore"):
             prior, rows, _ = log_posterior(self, columns, self.data)
-            value = np.broadcast_to(prior, (len(u), 1))[:, 0] + rows.sum(axis=-1)
+            value = np.broadcast_to(prior, (len(u), 1))[:, 0] + (rows * self.weights).sum(axis=-1)
         return np.where(np.isfinite(value), value, -np.inf)
 
 
@@ -124,8 +162,25 @@ def log_posterior(
     inputs = {name: data[name] for name in problem.law.inputs}
     coefficients = {n: by_run[n] if n in by_run else c[n] for n in problem.priors}
     coefficients |= problem.fixed
-    residual = data["log_loss"] - log(problem.law(**inputs, **coefficients))
-    return log_prior, problem.noise.log_density(residual, c), c
+    value = problem.law(**inputs, **coefficients)
+    if problem.normals:
+        value = bent(problem.law, inputs, coefficients, departures(problem, u, c, data))
+        for name in problem.normals:
+            log_prior = log_prior - 0.5 * u[name] ** 2
+    scale = run_scale(problem.noise, c, data)
+    return log_prior, problem.noise.log_density(data["log_loss"] - log(value), scale, c), c
+
+
+def departures(
+    problem: Problem, u: Mapping[str, Any], c: Mapping[str, Any], data: Mapping[str, Any]
+) -> Any:
+    """By how much each run's log loss above the floor departs from the law."""
+    total: Any = 0.0
+    if problem.walk:
+        total = total + problem.walk.value(u, c, data)
+    if problem.effects:
+        total = total + problem.effects.value(u, c, data)
+    return total
 
 
 def references(law: Law, inputs: Mapping[str, np.ndarray]) -> dict[str, float]:
@@ -159,6 +214,10 @@ def problem(
     by: str | None = None,
     vary: Sequence[str] = (),
     pool: str = "partial",
+    discrepancy: bool = False,
+    effects: str | None = None,
+    weights: str | float | None = None,
+    error: str | None = None,
 ) -> Problem:
     """Check the runs and set up the posterior.
 
@@ -169,11 +228,11 @@ def problem(
     runs
         One row a training run: a column for each of the law's inputs (or columns it can be
         derived from) and ``loss``, in nats.
-    noise
-        ``"student_t"`` or ``"normal"``.
+    noise, discrepancy, effects, weights, error
+        As for :func:`bayescale.fit`.
     priors
-        Replaces priors by coefficient or noise parameter; a number fixes the coefficient at
-        that value, in reference units.
+        Replaces priors by coefficient, noise parameter or spread; a number fixes the coefficient
+        at that value, in reference units.
     by, vary, pool
         Column of groups, the coefficients that vary between them, and ``"partial"`` pooling
         or ``"none"``.
@@ -190,17 +249,25 @@ def problem(
         )
     columns = read_columns(runs, (*law.inputs, "loss"), extra=law.variables)
     model = noise_model(noise)
-    sampled, fixed, noise_priors = _resolve_priors(law, model, priors or {})
+    inputs = {name: columns[name] for name in law.inputs}
+    weight = _weights(law, runs, inputs, weights)
+    reference = references(law, inputs)
+    scaled = {name: x / reference[name] for name, x in inputs.items()}
+    walk = find_walk(law, scaled, weight) if discrepancy else None
+    shared = find_effects(law, runs, inputs, effects) if effects else None
+    extra = dict(model.priors)
+    for part in (walk, shared):
+        extra |= part.priors if part else {}
+    sampled, fixed, extra = _resolve_priors(law, extra, priors or {})
     if len(runs) < len(sampled):
         raise InputError(
             f"{len(runs)} rows cannot inform the {len(sampled)} coefficients of law "
             f"{law.name!r} ({', '.join(sampled)}); add runs, fix coefficients through "
             "priors={'name': value}, or choose a law with fewer"
         )
-    inputs = {name: columns[name] for name in law.inputs}
     if pool not in ("partial", "none"):
         raise InputError(f"pool={pool!r} is not known; choose 'partial' or 'none'")
-    coordinates, groups = find_coordinates(law, sampled, fixed, noise_priors), None
+    coordinates, groups = find_coordinates(law, sampled, fixed, extra), None
     if by in (*law.inputs, *law.priors):
         raise InputError(
             f"by={by!r} names an input or a coefficient of law {law.name!r}; copy the column under "
@@ -218,20 +285,63 @@ def problem(
         fixed=fixed,
         inputs=inputs,
         loss=columns["loss"],
-        reference=references(law, inputs),
+        reference=reference,
         labels=tuple(runs.index),
+        weights=weight,
+        error=_error(runs, columns["loss"], error),
         groups=groups,
+        walk=walk,
+        effects=shared,
     )
 
 
+def _weights(
+    law: Law, runs: pd.DataFrame, inputs: Mapping[str, np.ndarray], given: str | float | None
+) -> np.ndarray:
+    """Weight of each run: one, falling with the decades below the largest run, or a column."""
+    if given is None:
+        return np.ones(len(runs))
+    if isinstance(given, str):
+        values = _column(runs, given, "weights")
+        if (values < 0).any() or not values.any():
+            raise InputError(f"weights={given!r}: weights are at least zero and not all zero")
+        return values
+    falling = _number("weights", given)
+    if falling <= 0:
+        raise InputError(
+            f"weights={given!r} is a column, or a number of decades above zero over which the "
+            "weight falls by e"
+        )
+    decades = np.log10(training_compute(law, inputs))
+    return np.exp((decades - decades.max()) / falling)
+
+
+def _error(runs: pd.DataFrame, loss: np.ndarray, column: str | None) -> np.ndarray | None:
+    """Known standard error of the log loss."""
+    if column is None:
+        return None
+    values = _column(runs, column, "error")
+    if (values < 0).any():
+        row = runs.index[values < 0][0]
+        raise InputError(f"column {column!r}, row {row}: a standard error is at least zero, nats")
+    return values / loss
+
+
+def _column(runs: pd.DataFrame, name: str, what: str) -> np.ndarray:
+    if name not in runs.columns:
+        raise InputError(f"{what}={name!r} is not a column of the runs: {list(runs.columns)}")
+    return read_columns(runs, (name,))[name]
+
+
 def _resolve_priors(
-    law: Law, noise: Noise, given: Mapping[str, Prior | float]
+    law: Law, extra: Mapping[str, Prior], given: Mapping[str, Prior | float]
 ) -> tuple[dict[str, Prior], dict[str, float], dict[str, Prior]]:
-    unknown = set(given) - set(law.priors) - set(noise.priors)
+    """Priors of the coefficients, values of the fixed ones, and priors of everything else."""
+    unknown = set(given) - set(law.priors) - set(extra)
     if unknown:
         raise InputError(
             f"priors names {sorted(unknown)}, which law {law.name!r} does not have; its "
-            f"coefficients are {list(law.priors)} and the noise's are {list(noise.priors)}"
+            f"coefficients are {list(law.priors)}, and beside them there are {list(extra)}"
         )
     sampled: dict[str, Prior] = {}
     fixed: dict[str, float] = {}
@@ -241,7 +351,7 @@ def _resolve_priors(
             # The role is the law's: it says what the coefficient does, not how it is distributed.
             sampled[name] = Prior(chosen.distribution, chosen.a, chosen.b, prior.role, chosen.share)
         else:
-            fixed[name] = _number(name, chosen)
+            fixed[name] = _number(f"priors[{name!r}]", chosen)
             if prior.positive and fixed[name] < 0:
                 raise InputError(
                     f"priors[{name!r}]={fixed[name]:g}: the coefficient is positive in law "
@@ -249,22 +359,26 @@ def _resolve_priors(
                 )
     if not sampled:
         raise InputError("every coefficient is fixed: nothing is left to fit")
-    noise_priors = {}
-    for name, prior in noise.priors.items():
+    others = {}
+    for name, prior in extra.items():
         chosen = given.get(name, prior)
-        if not (isinstance(chosen, Prior) and chosen.positive):
-            raise InputError(
-                f"priors[{name!r}] must be a prior of a positive number, such as "
-                f"bs.lognormal(0.01, 1.0), not {chosen}"
-            )
-        noise_priors[name] = chosen
-    return sampled, fixed, noise_priors
+        if not (isinstance(chosen, Prior) and chosen.positive == prior.positive):
+            what = "positive number, such as bs.lognormal(0.01, 1.0)"
+            what = what if prior.positive else "number of either sign, such as bs.normal(0, 0.3)"
+            raise InputError(f"priors[{name!r}] must be a prior of a {what}, not {chosen}")
+        others[name] = chosen
+    return sampled, fixed, others
 
 
-def _number(name: str, value: Any) -> float:
+def _number(what: str, value: Any) -> float:
     if isinstance(value, numbers.Real) and math.isfinite(value):
         return float(value)
     raise InputError(
-        f"priors[{name!r}] is a prior, such as bs.lognormal(0.3, 0.5), or a number that fixes the "
-        f"coefficient, not {value!r}"
+        f"{what} is a number"
+        + (
+            " that fixes the coefficient, or a prior, such as bs.lognormal(0.3, 0.5)"
+            if what.startswith("priors")
+            else " or a column"
+        )
+        + f", not {value!r}"
     )

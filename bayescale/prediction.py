@@ -2,33 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import numpy as np
 import xarray as xr
 
+from bayescale.averaging import Average, inputs_for
 from bayescale.errors import InputError
 from bayescale.fits import Fit
 from bayescale.law import Coefficients, Law
 from bayescale.noise import noise_model
+from bayescale.predictive import evaluate, new_run
 from bayescale.variables import VARIABLES, check_values, derive, read_columns, variable
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["evaluate", "interval", "law_inputs", "predict", "simulate"]
+__all__ = ["interval", "law_inputs", "new_runs", "predict", "simulate"]
+
+# Numbers above which a prediction is worked out in pieces, and numbers in a piece.
+_LARGE, _PIECE = 100_000_000, 4_000_000
 
 
 def predict(
-    fit: Fit, *, mean: bool = False, seed: int | None = None, **inputs: Any
+    fit: Fit | Average, *, mean: bool = False, seed: int | None = None, **inputs: Any
 ) -> xr.DataArray:
     """Posterior predictive loss of training runs.
 
     Parameters
     ----------
     fit
-        A fit.
+        A fit, or an average of fits.
     mean
         If true, the loss that the law gives: the centre about which runs scatter (their
         median on the log scale). Otherwise the loss of one new run, with its noise.
@@ -43,7 +50,8 @@ def predict(
     Returns
     -------
     xarray.DataArray
-        Loss in nats over chain, draw and the inputs' dimensions.
+        Loss in nats over chain, draw and the inputs' dimensions. Beyond a hundred million
+        numbers they are in single precision, and are worked out in pieces.
 
     Raises
     ------
@@ -59,29 +67,122 @@ def predict(
     >>> bs.predict(fit, mean=True, N=[1e9, 70e9], D=[2e10, 1.4e12]).dims
     ('chain', 'draw', 'run')
     """
-    by = fit.about.get("by")
-    fit = _of_groups(fit, by, inputs.pop(by)) if by in inputs else fit
-    values = law_inputs(fit.law, inputs)
-    loss = evaluate(fit, values)
+    if isinstance(fit, Average):
+        return _predict_average(fit, mean, seed, inputs)
     if not mean:
-        noise = fit.about["noise"]
-        if noise is None:
-            raise InputError(
-                "published coefficients carry no noise, so a new run's loss is not known; use "
-                "predict(..., mean=True)"
-            )
-        model = noise_model(noise)
-        axes = tuple(range(loss.ndim))
-        parameters = {
-            name: np.expand_dims(fit.posterior[name].transpose("chain", "draw").values, axes[2:])
-            for name in model.priors
-        }
-        rng = np.random.default_rng(seed)
-        with np.errstate(over="ignore"):  # Noise of under one degree of freedom has no end.
-            loss = loss * np.exp(model.draw(rng, loss.shape, parameters))
+        _check_noise(fit)
+    rng = np.random.default_rng(seed)
+    chosen, values = _asked(fit, inputs)
+    loss = _in_pieces(chosen, values, partial(_losses, chosen, mean=mean, rng=rng))
     loss.name = "loss"
     loss.attrs = {"units": "nats per token", "long_name": "mean loss" if mean else "new run's loss"}
     return loss
+
+
+def _losses(
+    fit: Fit, values: Mapping[str, Any], *, mean: bool, rng: np.random.Generator
+) -> xr.DataArray:
+    if mean:
+        return evaluate(fit, values)
+    loss, scale, parameters = new_run(fit, values, rng)
+    noise = noise_model(fit.about["noise"])
+    with np.errstate(over="ignore"):  # Noise of under one degree of freedom has no end.
+        return loss * np.exp(noise.draw(rng, loss.shape, scale, parameters))
+
+
+def _in_pieces(
+    fit: Fit, values: Mapping[str, Any], losses: Callable[[Mapping[str, Any]], xr.DataArray]
+) -> xr.DataArray:
+    """Losses at inputs; where there are very many, piece by piece and in single precision."""
+    sizes: dict[Any, int] = {}
+    for x in values.values():
+        sizes |= dict(getattr(x, "sizes", {}))
+    kept = fit.posterior.sizes
+    draws = kept["chain"] * kept["draw"]
+    if draws * math.prod(sizes.values()) <= _LARGE or "run" in kept:
+        return losses(values)
+    along = max(sizes, key=lambda name: sizes[name])
+    step = max(1, _PIECE * sizes[along] // (draws * math.prod(sizes.values())))
+    whole: xr.DataArray | None = None
+    for start in range(0, sizes[along], step):
+        here = slice(start, start + step)
+        piece = losses(
+            {
+                name: x.isel({along: here}) if along in getattr(x, "dims", ()) else x
+                for name, x in values.items()
+            }
+        )
+        if whole is None:
+            shape = [sizes.get(name, piece.sizes[name]) for name in piece.dims]
+            labels = {n: x.coords[along] for n, x in values.items() if _labels(x, along)}
+            coords = {n: x for n, x in piece.coords.items() if along not in x.dims}
+            coords |= {along: next(iter(labels.values()))} if labels else {}
+            whole = xr.DataArray(np.empty(shape, np.float32), dims=piece.dims, coords=coords)
+        whole.values[..., *(here if n == along else slice(None) for n in piece.dims[2:])] = piece
+    assert whole is not None
+    return whole
+
+
+def _labels(x: Any, along: Any) -> bool:
+    return along in getattr(x, "coords", ())
+
+
+def _check_noise(fit: Fit) -> None:
+    if fit.about["noise"] is None:
+        raise InputError(
+            "published coefficients carry no noise, so a new run's loss is not known; use "
+            "predict(..., mean=True)"
+        )
+
+
+def new_runs(
+    fit: Fit, inputs: Mapping[str, Any], rng: np.random.Generator
+) -> tuple[xr.DataArray, Any, dict[str, Any]]:
+    """What new runs' losses scatter about, the scale of their noise, and the noise's parameters.
+
+    Parameters
+    ----------
+    fit
+        A fit.
+    inputs
+        As for :func:`predict`.
+    rng
+        Draws the effects of levels that were not fitted.
+    """
+    _check_noise(fit)
+    return new_run(*_asked(fit, inputs), rng)
+
+
+def _asked(fit: Fit, inputs: Mapping[str, Any]) -> tuple[Fit, dict[str, Any]]:
+    """The fit of the groups that are asked for, and the law's inputs."""
+    rest, by = dict(inputs), fit.about.get("by")
+    if by in rest:
+        fit = _of_groups(fit, by, rest.pop(by))
+    return fit, law_inputs(fit.law, rest)
+
+
+def _predict_average(
+    mixture: Average, mean: bool, seed: int | None, inputs: Mapping[str, Any]
+) -> xr.DataArray:
+    columns = {fit.about.get("by") for fit in mixture.fits.values()}
+    given = {n: x if n in columns else _labelled(n, x) for n, x in inputs.items()}
+    used = set(columns)
+    for fit in mixture.fits.values():
+        used |= {n for n in given if n in fit.law.inputs or _needed(fit.law, n, given)}
+    idle = [name for name in given if name not in used]
+    if idle:
+        laws = ", ".join(repr(name) for name in mixture.fits)
+        raise InputError(f"{idle[0]!r} has no part in any of {laws}; leave it out")
+
+    def one(fit: Fit, i: int) -> xr.DataArray:
+        own: dict[str, Any] = inputs_for(fit.law, given)
+        by = fit.about.get("by")
+        own |= {by: given[by]} if by in given else {}
+        # Noise of its own for each, or two equal laws would err alike.
+        sown = None if seed is None else int(np.random.SeedSequence([seed, i]).generate_state(1)[0])
+        return predict(fit, mean=mean, seed=sown, **own)
+
+    return mixture.pooled(one)
 
 
 def _of_groups(fit: Fit, by: str, levels: Any) -> Fit:
@@ -97,23 +198,6 @@ def _of_groups(fit: Fit, by: str, levels: Any) -> Fit:
     tree = xr.DataTree.from_dict({"posterior": chosen})
     tree.attrs = fit.tree.attrs
     return Fit(fit.law, tree)
-
-
-def evaluate(fit: Fit, values: Mapping[str, Any]) -> xr.DataArray:
-    """The law at every posterior draw, for inputs in plain units."""
-    scaled = {name: values[name] / fit.reference[name] for name in fit.law.inputs}
-    draws = fit.posterior
-    try:
-        xr.align(draws, *(x for x in scaled.values() if isinstance(x, xr.DataArray)), join="exact")
-    except ValueError as error:
-        raise InputError(
-            f"the inputs' labels do not match one another or the fit's draws: {error}; give values "
-            "in one order with equal labels, or plain arrays: series.to_numpy()"
-        ) from None
-    fixed = fit.about["fixed"]
-    coefficients = {name: draws[name] if name in draws else fixed[name] for name in fit.law.priors}
-    loss = fit.law(**scaled, **coefficients)
-    return cast(xr.DataArray, loss).transpose("chain", "draw", ...)
 
 
 def law_inputs(law: Law, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,8 @@ import xarray as xr
 
 from bayescale.errors import InputError
 from bayescale.fits import Fit
-from bayescale.prediction import evaluate, law_inputs
+from bayescale.prediction import law_inputs
+from bayescale.predictive import evaluate
 from bayescale.variables import VARIABLES
 
 __all__ = ["upcycling_probability", "upcycling_threshold"]

@@ -58,7 +58,8 @@ class Variable:
     integer : bool, optional
         Whether a run can only have a whole number of it.
     aliases : tuple of str, optional
-        Headers by which other people's tables call it; offered as a rename, never assumed.
+        Headers by which other people's tables call it: ``read_runs`` takes them, and for a
+        table that was read otherwise they are offered as a rename.
 
     Raises
     ------

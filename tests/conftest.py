@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import bayescale as bs
-from bayescale.models import dense
+from bayescale.models import coupled, dense
 
 
 @pytest.fixture(scope="session")
@@ -20,6 +20,12 @@ def olmo() -> pd.DataFrame:
 def olmo_fit(olmo: pd.DataFrame) -> bs.Fit:
     """The dense law on the ladder, with every setting at its default."""
     return bs.fit(dense, olmo, seed=1)
+
+
+@pytest.fixture(scope="session")
+def calibrated_fit(olmo: pd.DataFrame) -> bs.Fit:
+    """The coupled law on the ladder, with all that calibrates its extrapolation."""
+    return bs.fit(coupled, olmo, seed=1, draws=500, **bs.CALIBRATED)
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Allocation: closed forms, exhaustive search, bounds, and what is refused."""
 
+import itertools
 import re
 import warnings
 from functools import partial
@@ -11,7 +12,24 @@ import xarray as xr
 
 import bayescale as bs
 from bayescale import amplitude, cost, exponent, floor, law
-from bayescale.models import dense, experts, granularity, repetition, sparse, upcycling
+from bayescale.models import (
+    abnar,
+    clark,
+    coupled,
+    dense,
+    experts,
+    farseer,
+    frantar,
+    granularity,
+    joint_moe,
+    kaplan,
+    kaplan_floor,
+    laws,
+    repetition,
+    sparse,
+    upcycling,
+)
+from bayescale.models.frantar import optimal_sparsity
 from bayescale.variables import Variable
 
 PUBLISHED = bs.published(dense, "besiroglu2024")
@@ -41,7 +59,8 @@ def closed_form(raw, budget):
 
 
 def test_the_dense_law_has_the_published_optimum(hoffmann_fit):
-    best = bs.allocate(hoffmann_fit, np.geomspace(1e19, 1e27, 50))
+    with pytest.warns(bs.AllocationWarning, match=r"more than 1,000 times"):
+        best = bs.allocate(hoffmann_fit, np.geomspace(1e19, 1e27, 50))
     expected = closed_form(bs.coefficients(hoffmann_fit, units="raw"), best.budget)
     assert best.N.shape == (4, 1000, 50)
     assert float(np.abs(best.N / expected - 1).max()) < 1e-6
@@ -72,77 +91,152 @@ def test_wild_draws_have_the_optimum_or_the_bound_nearest_to_it(olmo):
 
 
 S_LEVELS = {"S": [0.0, 0.5, 0.875]}
+SERVED = {"fixed": {"inference_tokens": 1e12}}
+SUNK = partial(cost.upcycling_flops, sunk=True)
+
+
+def bought(N, D, D_unique):
+    """Tokens that were not seen before have to be paid for."""
+    return 6.0 * N * D + 1e12 * D_unique
+
+
 EXHAUSTIVE = {
     "dense": (dense, {}),
-    "dense, served": (
-        dense,
-        {"cost": cost.with_inference, "fixed": {"inference_tokens": 1e12}},
-    ),
-    "sparse": (sparse, {"choose": S_LEVELS}),
-    "sparse, trained as dense": (
+    "dense, served": (dense, {"cost": cost.with_inference, **SERVED}),
+    "kaplan": (kaplan, {}),
+    "kaplan, floor": (kaplan_floor, {}),
+    "coupled": (coupled, {}),
+    "farseer": (farseer, {}),
+    "clark": (clark, {"choose": {"experts": [1, 8, 64]}, "fixed": {"D": 1.3e11}}),
+    "joint": (joint_moe, {"choose": {"experts": range(1, 33, 4)}}),
+    "experts": (experts, {"choose": {"experts": [1, 8, 64]}}),
+    "sparse, listed": (sparse, {"choose": S_LEVELS}),
+    "sparse, trained as dense, listed": (
         sparse,
         {"choose": S_LEVELS, "cost": cost.sparse_training_flops},
     ),
-    "granularity": (granularity, {"choose": {"G": [1, 2, 4, 8, 16, 64]}}),
+    "sparse": (sparse, {"bounds": {"S": (0, 0.9)}}),
+    "sparse, memory": (sparse, {"bounds": {"S": (0, 0.95), "N": (0, 3e10)}}),
+    "sparse, listed, memory": (sparse, {"choose": S_LEVELS, "bounds": {"N": (0, 1e10)}}),
+    "sparse, served, tokens": (
+        sparse,
+        {
+            "bounds": {"S": (0, 0.9), "D": (1e9, 1e12)},
+            "cost": cost.active_with_inference,
+            **SERVED,
+        },
+    ),
+    "sparsity alone": (
+        frantar,
+        {"bounds": {"S": (0, 0.98)}, "fixed": {"N_active": 1e8}},
+    ),
+    "frantar": (frantar, {"bounds": {"S": (0, 0.98)}}),
+    "abnar": (abnar, {"bounds": {"S_experts": (0, 0.98)}}),
+    "granularity, listed": (granularity, {"choose": {"G": [1, 2, 4, 8, 16, 64]}}),
     "granularity, expansion": (
         granularity,
         {"fixed": {"G": 4}, "choose": {"expansion": [8, 64]}},
     ),
-    "experts": (experts, {"choose": {"experts": [1, 8, 64]}}),
-    "upcycling": (upcycling, {"fixed": {"D_dense": 1e12}}),
-    "upcycling, sunk": (
-        upcycling,
-        {"fixed": {"D_dense": 1e12}, "cost": partial(cost.upcycling_flops, sunk=True)},
-    ),
+    "granularity": (granularity, {"bounds": {"G": (1, 64)}}),
+    "upcycling, one size": (upcycling, {"fixed": {"N": 1e9}}),
+    "upcycling, sunk": (upcycling, {"fixed": {"D_dense": 1e12}, "cost": SUNK}),
     "upcycling, sizes": (
         upcycling,
         {"fixed": {"D_upcycled": 1e10}, "choose": {"N": [1e8, 1e9]}},
     ),
+    "upcycling": (upcycling, {}),
+    "upcycling, sunk, any": (upcycling, {"cost": SUNK, "bounds": {"D_dense": (1e9, 1e12)}}),
+    "upcycling, tokens": (
+        upcycling,
+        {"bounds": {"D_dense": (1e9, 1e13), "D_upcycled": (1e10, 1e12)}},
+    ),
     "repetition": (repetition, {"fixed": {"D_unique": 1e10}}),
+    "repetition, data": (repetition, {"bounds": {"D_unique": (1e9, 1e11)}}),
+    "repetition, bought": (repetition, {"cost": bought}),
     "two basins": (bumpy, {}),
     "a kink": (kinked, {}),
 }
+
+
+def test_every_law_with_a_cost_model_is_searched():
+    assert {law.name for law, _ in EXHAUSTIVE.values()} >= {
+        name for name, law in laws().items() if law.cost is not None
+    }
+
+
+def least_of_grid(law, fit, draw, budget, settings, points, zooms):
+    """Least loss of a draw on a grid over all that is free, and on finer ones about its best."""
+    flops = settings.get("cost", law.cost)
+    names = set(partial_names(flops))
+    lists, fixed = settings.get("choose", {}), settings.get("fixed", {})
+    bounds = settings.get("bounds", {})
+    known = {n: bs.variables.variable(n, law.variables) for n in law.inputs}
+    varies = [n for n in law.inputs if n not in lists and n not in fixed]
+    tokens = [n for n in varies if known[n].unit == "tokens"]
+    balance = "D" if "D" in varies else (tokens or varies)[-1]
+    varies.remove(balance)
+    ends = {n: bounds.get(n, (known[n].low, known[n].high)) for n in [*varies, balance]}
+    # Shares of one are spaced evenly in the logarithm of what they leave.
+    to = {n: (np.log if low > 0 else lambda v: -np.log1p(-v)) for n, (low, _) in ends.items()}
+    back = {n: (np.exp if low > 0 else lambda u: -np.expm1(-u)) for n, (low, _) in ends.items()}
+    coefficients = {n: fit.posterior[n].values.ravel()[draw] for n in law.coefficients}
+    least = np.inf
+    for values in itertools.product(*lists.values()):
+        given = dict(zip(lists, map(float, values), strict=True)) | fixed
+        box = [[to[n](end) for end in ends[n]] for n in varies]
+        for _ in range(zooms if varies else 1):
+            axes = [np.linspace(low, high, points) for low, high in box]
+            mesh = np.meshgrid(*axes, indexing="ij")
+            plan = given | {n: back[n](x) for n, x in zip(varies, mesh, strict=True)}
+
+            def spend(left, plan=plan):
+                return flops(**{n: v for n, v in {**plan, balance: left}.items() if n in names})
+
+            # Costs are straight lines in what is left over.
+            start, most = spend(0.0), spend(1e18)
+            left = (budget - start) / (most - start) * 1e18
+            low, high = ends[balance]
+            good = (left >= low) & (left <= high)
+            if "N" in bounds and "N" not in law.inputs:
+                good &= plan["N_active"] / (1 - plan["S"]) <= bounds["N"][1]
+            plan[balance] = np.where(good, left, np.nan)
+            scaled = {n: plan[n] / fit.reference[n] for n in law.inputs}
+            with np.errstate(all="ignore"):  # Wild draws overflow far from their optimum.
+                loss = np.where(good, law(**scaled, **coefficients), np.inf)
+            least = min(least, np.min(loss))
+            if varies:
+                at = np.unravel_index(np.argmin(loss), loss.shape)
+                box = [
+                    [max(axis[i] - 3 * (axis[1] - axis[0]), axis[0]),
+                     min(axis[i] + 3 * (axis[1] - axis[0]), axis[-1])]
+                    for axis, i in zip(axes, at, strict=True)
+                ]  # fmt: skip
+    return least
 
 
 @pytest.mark.parametrize("case", EXHAUSTIVE)
 @pytest.mark.filterwarnings("ignore::bayescale.AllocationWarning")
 def test_no_plan_of_a_fine_grid_is_better(case, mixture_runs):
     law, settings = EXHAUSTIVE[case]
-    runs = mixture_runs.assign(D_unique=mixture_runs.D / 2)
+    runs = mixture_runs.assign(D_unique=mixture_runs.D / 2, S_experts=mixture_runs.S)
     fit = bs.prior(law, runs, draws=60, seed=11)
     budgets = np.array([3e20, 1e22, 1e24])
     best = bs.allocate(fit, budgets, **settings)
 
-    flops = settings.get("cost", law.cost)
-    lists = dict(settings.get("choose", {}))
-    fixed = settings.get("fixed", {})
-    free = [n for n in ("N", "N_active", "D_dense", "D", "D_upcycled") if n in law.inputs]
-    free = [name for name in free if name not in lists and name not in fixed]
-    for name in free[:-1]:
-        lists[name] = np.geomspace(1e4, 1e16, 20001)
-    axes = [xr.DataArray(np.asarray(x, float), dims=n) for n, x in lists.items()]
-    given = dict(zip(lists, axes, strict=True)) | fixed
-    # Costs are straight lines in the tokens that are left over.
-    balance = free[-1]
-    names = set(partial_names(flops))
-
-    def spend(tokens):
-        return flops(**{n: v for n, v in {**given, balance: tokens}.items() if n in names})
-
+    lists, fixed = settings.get("choose", {}), settings.get("fixed", {})
+    several = len(law.inputs) - 1 - sum(n in law.inputs for n in [*lists, *fixed]) > 1
+    points, every = (201, 6) if several else (20001, 1)
     for i, budget in enumerate(budgets):
-        left = (budget - spend(0.0)) / (spend(1e12) - spend(0.0)) * 1e12
-        plan = {name: {**given, balance: left}[name] for name in law.inputs}
-        possible = (left >= 1e6) & (left <= 1e18)
-        scaled = {n: x.where(possible) if n == balance else x for n, x in plan.items()}
-        scaled = {n: x / fit.reference[n] for n, x in scaled.items()}
-        loss = law(**scaled, **{n: fit.posterior[n] for n in law.coefficients})
-        least = loss.min([d for d in loss.dims if d not in ("chain", "draw")])
-        assert float((best.loss.isel(budget=i) - least).max()) < 1e-6
+        for draw in range(0, 60, every):
+            least = least_of_grid(law, fit, draw, budget, settings, points, 4)
+            assert float(best.loss[0, draw, i]) - least < 1e-6
 
     # The loss is the law's at that plan, and the plan spends the budget.
+    flops = settings.get("cost", law.cost)
     inputs = {name: best[name] for name in law.inputs}
     np.testing.assert_allclose(bs.predict(fit, mean=True, **inputs), best.loss, rtol=1e-12)
     if "expansion" not in lists:
+        names = set(partial_names(flops))
         used = flops(**{n: v for n, v in {**inputs, **fixed}.items() if n in names})
         np.testing.assert_allclose(used / best.budget, 1.0, rtol=1e-9)
 
@@ -151,6 +245,90 @@ def partial_names(function):
     import inspect
 
     return inspect.signature(function).parameters
+
+
+def test_budgets_between_others_are_as_good(mixture_runs):
+    # Of many budgets only some are searched from scratch.
+    budgets = np.geomspace(1e19, 1e25, 60)
+    for one, settings in (
+        (sparse, {"bounds": {"S": (0, 0.9), "N": (0, 1e11)}}),
+        (granularity, {"choose": {"G": [1, 2, 4, 8, 16, 32, 64]}}),
+        (upcycling, {}),
+    ):
+        fit = bs.prior(one, mixture_runs, draws=40, seed=3)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", bs.AllocationWarning)
+            best = bs.allocate(fit, budgets[::-1], **settings)
+            each = [bs.allocate(fit, budget, **settings).loss.values for budget in budgets[7::13]]
+        many = best.loss.values[..., ::-1][..., 7::13]
+        np.testing.assert_allclose(many, np.stack(each, axis=-1), rtol=0, atol=1e-9)
+
+
+# --- closed forms -------------------------------------------------------------------------------
+
+
+def test_the_best_sparsity_is_the_published_closed_form():
+    fit = bs.published(frantar, "frantar2023_t5")
+    budgets = np.geomspace(1e21, 1e23, 5)
+    for size in (1e8, 1e9):
+        best = bs.allocate(fit, budgets, fixed={"N_active": size}, bounds={"S": (0, 0.99)})
+        c = {n: fit.posterior[n].item() for n in ("a_S", "b_S", "b_N", "a_D", "b_D")}
+        expected = optimal_sparsity(size, budgets, **c)
+        assert ((expected > 0.05) & (expected < 0.98)).all()
+        np.testing.assert_allclose(best.S.values.ravel(), expected, rtol=1e-6)
+
+
+def test_upcycling_without_interaction_has_a_closed_form(mixture_runs):
+    # A D1^-a1 D2^-a2 + B N^-b under 6 N (D1 + r D2): tokens are shared as a1 to a2.
+    fit = bs.prior(upcycling, mixture_runs, draws=300, seed=2, priors={"alpha_3": 0.0})
+    budgets = np.geomspace(1e20, 1e24, 20)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", bs.AllocationWarning)
+        best = bs.allocate(fit, budgets)
+    c = bs.coefficients(fit, units="raw")
+    a = c.alpha_1 + c.alpha_2
+    share = c.alpha_1 / a
+    data = c.A * (best.budget / 6) ** -a * share**-c.alpha_1
+    data = data * ((1 - share) / (5 / 3)) ** -c.alpha_2
+    size = (c.beta * c.B / (a * data)) ** (1 / (a + c.beta))
+    inside = (size > 1.1e4) & (size < 0.9e16) & (best.D_dense < 0.9e18) & (best.D_upcycled > 1.1e6)
+    inside = inside & (best.D_dense > 1.1e6) & (best.D_upcycled < 0.9e18)
+    assert float(inside.mean()) > 0.8
+    assert inside.sum() > 1000
+    assert float(np.abs(best.N / size - 1).where(inside).max()) < 1e-6
+    tokens = best.D_dense / (best.budget / 6 / best.N * share)
+    assert float(np.abs(tokens - 1).where(inside).max()) < 1e-6
+
+
+@law(
+    cost=lambda N, D_dense, D_upcycled, D: 6.0 * N * (D_dense + D_upcycled + D),
+)
+def three_corpora(
+    N, D_dense, D_upcycled, D, *, E=floor(), A=amplitude(), alpha=exponent(), B=amplitude(),
+    b=exponent(0.05), c=exponent(0.08), d=exponent(0.1)
+):  # fmt: skip
+    """Three corpora that each do their part."""
+    return E + A * N**-alpha + B * D_dense**-b * D_upcycled**-c * D**-d
+
+
+def test_three_free_counts_have_their_closed_form(mixture_runs):
+    fit = bs.prior(three_corpora, mixture_runs, draws=200, seed=8)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", bs.AllocationWarning)
+        best = bs.allocate(fit, [1e21, 1e23])
+    c = fit.posterior
+    total = c.b + c.c + c.d
+    inside = best.N > 1.1e4
+    for name, share in (("D_dense", c.b), ("D_upcycled", c.c), ("D", c.d)):
+        tokens = best.budget / 6 / best.N * share / total
+        inside = inside & (tokens > 1.1e6) & (tokens < 0.9e18)
+        assert float(np.abs(best[name] / tokens - 1).where(inside).max()) < 1e-6
+    assert float(inside.mean()) > 0.9
+    # The size balances the two terms that it moves.
+    slope = c.alpha * c.A * (best.N / fit.reference["N"]) ** -c.alpha
+    scaled = {n: best[n] / fit.reference[n] for n in ("D_dense", "D_upcycled", "D")}
+    data = c.B * scaled["D_dense"] ** -c.b * scaled["D_upcycled"] ** -c.c * scaled["D"] ** -c.d
+    assert float(np.abs(slope / (total * data) - 1).where(inside).max()) < 1e-6
 
 
 # --- bounds -------------------------------------------------------------------------------------
@@ -196,6 +374,68 @@ def test_many_budgets_at_a_bound_make_one_warning(hoffmann_fit):
     np.testing.assert_allclose(
         (best.N > 2e10 * (1 - 1e-6)).mean(("chain", "draw")), share, atol=1e-3
     )
+
+
+def test_a_limit_on_memory_is_respected_and_reported():
+    trained = cost.sparse_training_flops
+    fit = bs.published(sparse, "hossain2025_pruning")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", bs.AllocationWarning)
+        free = bs.allocate(fit, 1e23, bounds={"S": (0, 0.99)}, cost=trained)
+    total = (free.N_active / (1 - free.S)).item()
+    with pytest.warns(bs.AllocationWarning, match=r"N at its high end in 100\.00%"):
+        best = bs.allocate(fit, 1e23, bounds={"S": (0, 0.99), "N": (0, total / 10)}, cost=trained)
+    assert best.at_bound.item() == 1.0
+    assert (best.N_active / (1 - best.S)).item() == pytest.approx(total / 10, rel=1e-9)
+    assert free.loss.item() < best.loss.item()
+    # The best along the limit: no other sparsity is better with as much memory.
+    S = np.linspace(0, 0.98, 5000)
+    size = total / 10 * (1 - S)
+    loss = bs.predict(fit, mean=True, N_active=size, D=1e23 * (1 - S) / 6 / size, S=S)
+    assert best.loss.item() < float(loss.min()) + 1e-10
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", bs.AllocationWarning)
+        wide = bs.allocate(fit, 1e23, bounds={"S": (0, 0.99), "N": (0, 2 * total)}, cost=trained)
+    assert wide.at_bound.item() == 0.0
+
+
+@pytest.mark.parametrize(
+    ("G", "end"), [([1, 2, 4], "high"), ([256, 512, 1024], "low"), ([1, 8, 64, 1024], None)]
+)
+def test_the_end_of_a_listed_choice_is_a_bound(G, end):
+    fit = bs.published(granularity, "krajewski2024")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        best = bs.allocate(fit, 1e21, choose={"G": G, "expansion": [64]})
+    assert best.at_bound.item() == (end is not None)
+    said = [f"G at its {end} end in 100.00%"] if end else []
+    assert [re.findall(r"G at its \w+ end in 100.00%", str(one.message)) for one in caught] == (
+        [said] if end else []
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", bs.AllocationWarning)
+        bs.allocate(fit, 1e21, choose={"G": G[:1]})
+
+
+def test_both_ends_are_named(mixture_runs):
+    fit = bs.prior(sparse, mixture_runs, draws=100, seed=4)
+    with pytest.warns(bs.AllocationWarning, match=r"S at its low end in \d+.*%") as caught:
+        best = bs.allocate(fit, 1e22, bounds={"S": (0, 0.9)})
+    (text,) = [str(one.message) for one in caught if "lies at a bound" in str(one.message)]
+    low, high = (float(re.search(rf"S at its {end} end in ([\d.]+)%", text)[1]) / 100
+                 for end in ("low", "high"))  # fmt: skip
+    assert low == pytest.approx(float((best.S < 1e-6).mean()), abs=1e-4)
+    assert high == pytest.approx(float((best.S > 0.9 - 1e-6).mean()), abs=1e-4)
+
+
+def test_a_budget_far_beyond_the_runs_is_flagged(olmo, olmo_fit):
+    largest = float((6 * olmo.N * olmo.D).max())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", bs.AllocationWarning)
+        assert bs.allocate(olmo_fit, 990 * largest).extrapolation == pytest.approx(990)
+    with pytest.warns(bs.AllocationWarning, match=r"is 2,000 times the cost of the largest"):
+        best = bs.allocate(olmo_fit, [largest, 2000 * largest])
+    np.testing.assert_allclose(best.extrapolation, [1, 2000])
 
 
 # --- choices ------------------------------------------------------------------------------------
@@ -337,7 +577,7 @@ def powered(N, D, watts):
         (1e24, {"bounds": {"N": (1, 70)}}, "'N', .*billions, multiply it by 1e9"),
         (1e24, {"bounds": {"N": 1e9}}, r"bounds\['N'\] are two numbers, not 1000000000"),
         (1e24, {"bounds": {"S": (0, 1)}}, "bounds names 'S', which neither law 'dense' nor"),
-        (1e24, {"fixed": {"N": 1e9}, "bounds": {"N": (1, 2)}}, "'N', which is not a free count"),
+        (1e24, {"fixed": {"N": 1e9}, "bounds": {"N": (1, 2)}}, "'N', which is not free"),
         (1e24, {"bounds": {"N": (1e8, 1e9), "D": (1e9, 1e10)}}, "no plan of 1e[+]24 FLOP lies"),
         (1e24, {"bounds": {"N": (1e13, 1e14), "D": (1e12, 1e13)}}, "no plan of 1e[+]24 FLOP lies"),
         (1e24, {"fixed": {"N": 1e9}, "bounds": {"D": (1e9, 1e12)}}, "no plan of 1e[+]24 FLOP"),
@@ -377,9 +617,52 @@ def test_what_has_no_levels_to_choose_from_is_asked_for(mixture_runs):
         bs.allocate(bs.prior(sparse, many, draws=3, seed=1), 1e22)
 
 
-def test_two_free_counts_are_one_too_many():
-    with pytest.raises(bs.InputError, match=r"'D_upcycled' spending .*'N' and 'D_dense' are free"):
-        bs.allocate(bs.published(upcycling, "liew2025"), 1e22)
+def test_four_free_inputs_are_one_too_many(mixture_runs):
+    @law(cost=lambda N, D, D_dense, D_upcycled: 6.0 * N * (D_dense + D_upcycled + D))
+    def five(N, D, D_dense, D_upcycled, G, *, E=floor(), A=amplitude(), alpha=exponent()):
+        return E + A * N**-alpha + 0 * D * D_dense * D_upcycled * G
+
+    fit = bs.prior(five, mixture_runs, draws=3, seed=1)
+    with pytest.raises(bs.InputError, match=r"'D' spending .*'N', 'D_dense', .*'G' are free and 3"):
+        bs.allocate(fit, 1e22, bounds={"G": (1, 8)})
+
+
+def test_what_costs_nothing_needs_a_limit(mixture_runs):
+    fit = bs.prior(repetition, mixture_runs.assign(D_unique=1e10), draws=3, seed=1)
+    with pytest.raises(bs.InputError, match=r"'D_unique' costs nothing, .*bounds=\{'D_unique'"):
+        bs.allocate(fit, 1e22)
+
+
+@pytest.mark.parametrize(
+    ("law", "settings", "message"),
+    [
+        (experts, {"bounds": {"experts": (1, 64)}}, r"whole number.*choose=\{'experts': range"),
+        (experts, {"choose": {"experts": [1, 1.5]}}, "'experts' is a whole number, not 1.5"),
+        (sparse, {"bounds": {"S": (0, 1)}}, "'S', element 1: 1 is not below 1"),
+        (sparse, {"bounds": {"S": (0.9, 0.5)}}, r"bounds of 'S' must be finite with low < high"),
+        (
+            sparse,
+            {"bounds": {"S": (0, 0.9), "G": (1, 2)}},
+            r"names 'G'.*from which N, flops follow",
+        ),
+        (
+            sparse,
+            {"bounds": {"S": (0, 0.9), "N": (0, 1e5), "D": (1e9, 1e10)}},
+            r"no plan of 1e\+22 FLOP lies within the bounds .*'N': \(10000.0, 100000.0\)",
+        ),
+    ],
+)
+def test_choices_that_make_no_sense_are_refused(law, settings, message, mixture_runs):
+    fit = bs.prior(law, mixture_runs, draws=3, seed=1)
+    with pytest.raises(bs.InputError) as refused:
+        bs.allocate(fit, 1e22, **settings)
+    assert re.search(message, str(refused.value)), str(refused.value)
+
+
+def test_no_run_is_larger_than_any_plausible_one():
+    with pytest.raises(bs.InputError, match=r"2e\+32 FLOP is above the largest plausible run, 1e"):
+        bs.allocate(PUBLISHED, [1e24, 2e32])
+    assert bs.allocate(PUBLISHED, 1e31).N.item() > 1e14
 
 
 def test_a_count_without_bounds_is_asked_for_them(olmo):

@@ -83,13 +83,13 @@ def made_up(law, centre, *, shift=0.0, simulated=False, seed=0):
     rng = np.random.default_rng(seed)
     runs = bs.load_runs("olmo_ladder").query("not target")
     reference = {"N": 1e9, "D": 1e11}
-    values = {name: centre[name] * np.exp(0.05 * rng.standard_normal((2, 50))) for name in centre}
+    values = {name: centre[name] * np.exp(0.05 * rng.standard_normal((2, 1000))) for name in centre}
     values["A"] *= reference["N"] ** -centre["alpha"]
     values["B"] *= reference["D"] ** -centre.get("beta", centre["alpha"])
-    values["noise_scale"] = 0.005 * np.exp(0.1 * rng.standard_normal((2, 50)))
-    values["noise_dof"] = 5 + rng.random((2, 50))
-    axes, coords = ("chain", "draw"), {"chain": np.arange(2), "draw": np.arange(50)}
-    score = 3.0 + shift + 0.1 * rng.standard_normal((2, 50, len(runs)))
+    values["noise_scale"] = 0.005 * np.exp(0.1 * rng.standard_normal((2, 1000)))
+    values["noise_dof"] = 5 + rng.random((2, 1000))
+    axes, coords = ("chain", "draw"), {"chain": np.arange(2), "draw": np.arange(1000)}
+    score = 3.0 + shift + 0.1 * rng.standard_normal((2, 1000, len(runs)))
     about = {
         "law": law.name,
         "noise": "student_t",
@@ -99,8 +99,8 @@ def made_up(law, centre, *, shift=0.0, simulated=False, seed=0):
         "reference": reference,
         "loss_scale": 3.0,
         "seed": seed,
-        "draws": 50,
-        "tune": 50,
+        "draws": 1000,
+        "tune": 1000,
         "chains": 2,
         "table": "olmo_ladder",
     }
@@ -109,7 +109,7 @@ def made_up(law, centre, *, shift=0.0, simulated=False, seed=0):
         {
             "posterior": xr.Dataset({n: (axes, v) for n, v in values.items()}, coords),
             "log_likelihood": xr.Dataset({"log_loss": ((*axes, "run"), score)}, coords),
-            "sample_stats": xr.Dataset({"diverging": (axes, np.zeros((2, 50), bool))}, coords),
+            "sample_stats": xr.Dataset({"diverging": (axes, np.zeros((2, 1000), bool))}, coords),
             "observed_data": xr.Dataset({"log_loss": ("run", np.log(runs.loss.to_numpy()))}),
             "constant_data": xr.Dataset(columns),
         }
@@ -168,7 +168,17 @@ def test_every_command_has_help_with_an_example(command):
 def test_help_lists_every_command():
     listed = re.findall(r"^│ ([\w-]+) ", run("--help").stdout.partition("Commands")[2], re.M)
     assert listed == COMMANDS
-    assert {"laws", "runs", "fit", "predict", "allocate", "decide", "compare", "demo"} <= {*listed}
+    assert {
+        "laws",
+        "runs",
+        "fit",
+        "predict",
+        "allocate",
+        "decide",
+        "compare",
+        "backtest",
+        "demo",
+    } <= {*listed}
 
 
 def test_version():
@@ -694,11 +704,14 @@ def test_compare_says_what_the_scores_support(folder, saved):
     assert not second["distinguishable"]
     assert last["distinguishable"]
     assert last["elpd_diff"] == pytest.approx(last["elpd"] - best["elpd"])
-    better, apart = found["verdict"]
-    assert better.startswith(f"These runs are better predicted by {best['name']} than by worse (by")
-    assert apart.startswith(f"These runs do not tell {best['name']} and {second['name']} apart")
+    assert (found["by"], found["runs"]) == ("loo", 30)
+    better, apart = found["reading"].split(". ")[:2]
+    assert better.startswith(
+        f"{best['name']} predicts these 30 runs, each left out in turn, better"
+    )
+    assert apart.startswith(f"{best['name']} and {second['name']} are not distinguishable")
     text = run("compare", saved, folder / "alike.nc", folder / "worse.nc").stdout
-    assert better in text
+    assert found["reading"] in text
     assert best["p_worse"] is None
 
 
@@ -706,6 +719,37 @@ def test_compare_refuses(folder, saved):
     assert "at least two" in error("compare", saved)
     assert "given twice" in error("compare", saved, saved)
     assert "not fitted to runs" in error("compare", saved, folder / "published.nc")
+    assert "by='waic' is not known" in error("compare", saved, folder / "alike.nc", "--by", "waic")
+    kfold = ("compare", saved, folder / "alike.nc", "--by", "kfold", "--folds")
+    assert "folds='corpus' is neither a number nor a column" in error(*kfold, "corpus")
+    assert "does not say how it was made" in error(*kfold, "3")
+
+
+# --- backtest -------------------------------------------------------------------------------------
+
+BACKTEST = ("backtest", "olmo_ladder", "--law", "dense", "--where", "target == False")
+QUICK = ("--method", "laplace", "--cut", "0.2")
+
+
+def test_backtest_scores_the_larger_runs():
+    found = document(*BACKTEST, *QUICK)
+    assert (found["law"], found["table"], found["order"]) == ("dense", "olmo_ladder", "flops")
+    assert found["trusted"] == [{"cut": 0.2, "trusted": True}]
+    assert [row["runs"] for row in found["by_cut"]] == [len(found["runs"])] == [6]
+    assert sum(row["runs"] for row in found["by_distance"]) == 6
+    assert {row["fitted"] for row in found["runs"]} == {24}
+    assert found["reading"].startswith("Intervals of 50, 80 and 90 % held")
+    rows = records(*BACKTEST, *QUICK)
+    assert [float(row["crps"]) for row in rows] == [row["crps"] for row in found["runs"]]
+    text = run(*BACKTEST, *QUICK).stdout
+    assert found["reading"] in text
+    assert "0 to 0.25" in text
+
+
+def test_backtest_refuses():
+    assert "--cut: 'half' is not a number" in error(*BACKTEST, "--cut", "half")
+    assert "cut 0.9 leaves 3 of 30 runs" in error(*BACKTEST, "--cut", "0.9")
+    assert "no column 'depth'" in error(*BACKTEST, "--order", "depth")
 
 
 # --- a law of one's own ---------------------------------------------------------------------------
@@ -782,6 +826,7 @@ def test_demo_runs_in_a_folder(monkeypatch, tmp_path):
         ("allocate dense.nc --budget 1e22 --budget 1e24", 120),
         ("decide dense.nc --budget 1e24", 80),
         ("compare dense.nc worse.nc", 80),
+        ("backtest olmo_ladder --law dense --method laplace --cut 0.2", 80),
     ],
 )
 def test_a_terminal_gets_colour_within_its_width_and_a_pipe_neither(

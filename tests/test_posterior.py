@@ -7,7 +7,7 @@ import pytest
 import bayescale as bs
 from bayescale import amplitude, exponent, floor, law
 from bayescale.mode import find_mode
-from bayescale.models import dense, experts, granularity, sparse, upcycling
+from bayescale.models import coupled, dense, experts, granularity, sparse, upcycling
 from bayescale.posterior import log_posterior, problem
 from bayescale.variables import Variable
 
@@ -30,12 +30,22 @@ CASES = {
     "experts": (experts, {}),
     "upcycling": (upcycling, {}),
     "where and maximum": (with_where, {}),
+    "scaled noise": (sparse, {"noise": "scaled"}),
+    "known error": (dense, {"error": "loss_error"}),
+    "weights in a column": (dense, {"weights": "weight"}),
+    "effects of a column": (coupled, {"effects": "batch"}),
+    "discrepancy": (granularity, {"discrepancy": True}),
+    "calibrated": (coupled, dict(bs.CALIBRATED)),
 }
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_coordinates_have_the_density_of_the_named_model(case, mixture_runs):
     law, settings = CASES[case]
+    rows = np.arange(len(mixture_runs))
+    mixture_runs = mixture_runs.assign(
+        loss_error=0.01 + 0.001 * rows, weight=1.0 + rows % 3, batch=rows % 5
+    )
     task = problem(law, mixture_runs, **settings)
     model = bs.model(law, mixture_runs, **settings)
     # The density of the coefficients themselves: without the Jacobian of PyMC's transforms.
@@ -44,19 +54,24 @@ def test_the_coordinates_have_the_density_of_the_named_model(case, mixture_runs)
         rv.name: (model.rvs_to_values[rv].name, model.rvs_to_transforms[rv])
         for rv in model.free_RVs
     }
-    assert set(to_transformed) == set(task.coordinates.names)
+    assert set(to_transformed) == {*task.coordinates.names} | ({"z"} if task.normals else set())
 
     differences = []
     rng = np.random.default_rng(3)
     for _ in range(12):
+        z = {name: rng.standard_normal() for name in task.normals}
         c = {n: p.sample(rng, None, task.loss_scale) for n, p in task.coordinates.priors.items()}
         u = task.coordinates.from_coefficients(c, task.loss_scale)
         _, log_jacobian = task.coordinates.to_coefficients(u, task.loss_scale)
         point = {
             value: np.asarray(c[name] if transform is None else np.log(c[name]))
             for name, (value, transform) in to_transformed.items()
+            if name != "z"
         }
-        ours = task.log_density(np.array([[float(u[n]) for n in task.names]]))[0]
+        if z:
+            point["z"] = np.array(list(z.values()))
+        ours = task.log_density(np.array([[float((u | z)[n]) for n in task.names]]))[0]
+        ours -= len(z) * 0.5 * np.log(2 * np.pi)
         theirs = float(density(point))
         # A signed amplitude can make the loss negative: then neither has a density.
         assert np.isfinite(ours) == np.isfinite(theirs)

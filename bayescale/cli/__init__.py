@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 import bayescale
-from bayescale.cli import check, fit, use
+from bayescale.cli import backtest, check, fit, next, report, template, use
 from bayescale.errors import InputError
 
 __all__ = ["app"]
@@ -82,11 +82,17 @@ _OPTIONS = (
     (r"\b(choose|fixed)=\{\.\.\.\}", r"--\1 NAME=..."),
     (r"\bbounds=", "--bounds"),
     (r"\bpass cost=", "give --cost"),
-    (r"(?<!-)\b(prob|within) is\b", r"--\1 is"),
+    (r"(?<!-)\b(prob|within|batch|most|rank) is\b", r"--\1 is"),
+    (r"\braise most=", "raise --most"),
     (r"\bdraws=(\d+)", r"--draws \1"),
     (r"\bpriors=\.\.\.", "--fixed NAME=VALUE"),
     (r"\blist_runs\(\)", "bayescale runs"),
     (r"\bfit\.save\(path\)", "bayescale fit"),
+    (r"\bcolumns=\{'(\w+)': '([^']*)'\}", r'--column "\1=\2"'),
+    (r"\bcolumns= gives\b", "--column gives"),
+    (r"\bcheckpoints='(\w+)'", r"--checkpoints \1"),
+    (r"\btail=([\d.]+)", r"--tail \1"),
+    (r'\buse runs\.rename\(columns=\{"([^"]*)": "(\w+)"\}\)', r'give --column "\2=\1"'),
     (r"\buse runs\.assign\((\w+)=(\w+)\)", r"add a column \1 with \2"),
 )
 
@@ -134,6 +140,7 @@ def main(
       bayescale predict fit.nc N=70B D=1.4T
       bayescale allocate fit.nc --budget 1e22 --budget 1e24
       bayescale decide fit.nc --budget 1e24
+      bayescale next fit.nc --budget 1e24
 
     Numbers may be written 7B, 1.4T (k, M, B, T), 1e24 or 1_000. Tables are for people; --json and
     --csv give full precision to programs. Messages go to standard error. Exit codes: 0 done,
@@ -165,12 +172,16 @@ app.callback(help=_unwrapped(main))(main)
 for command in (
     fit.laws,
     fit.runs,
+    template.template,
     fit.fit,
     check.check_law,
     use.predict,
     use.allocate,
     use.decide,
+    next.next,
     use.compare,
+    backtest.backtest,
+    report.report,
     demo,
 ):
     app.command(help=_unwrapped(command))(command)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bayescale.cli.options import Csv, Json, Seed, printer
+from bayescale.cli.options import Checkpoints, Columns, Csv, Json, Seed, Tail, printer
 
 __all__ = ["check_law"]
 
@@ -23,6 +23,9 @@ def check_law(
     where: Annotated[
         str | None, typer.Option("--where", metavar="QUERY", help="Rows of it: a pandas query.")
     ] = None,
+    columns: Columns = None,
+    checkpoints: Checkpoints = None,
+    tail: Tail = None,
     fit: Annotated[
         bool, typer.Option("--fit/--no-fit", help="Whether to fit losses simulated from it.")
     ] = True,
@@ -40,14 +43,17 @@ def check_law(
 
     The exit code is 1 if a check fails. JSON: law, passed and checks (name, passed, detail).
     """
-    from bayescale.cli.inputs import find_law, read_runs, whole
+    from bayescale.cli.inputs import find_law, read_runs, show_understood, whole
     from bayescale.errors import InputError
 
     show, sown = printer(json, csv), whole("--seed", seed)
     if where is not None and table is None:
         raise InputError("--where is about a table of --runs, and none is given")
     tried = find_law(law)
-    runs = None if table is None else read_runs(table, where)
+    runs = None
+    if table is not None:
+        runs = read_runs(table, where, columns=columns, checkpoints=checkpoints, tail=tail)
+        show_understood(runs)
 
     from bayescale.law_check import check_law as check
 

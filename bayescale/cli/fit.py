@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from bayescale.cli.options import Csv, Force, Json, Prob, Seed, printer, probability
+from bayescale.cli.options import (
+    Checkpoints,
+    Columns,
+    Csv,
+    Force,
+    Json,
+    Prob,
+    Seed,
+    Tail,
+    printer,
+    probability,
+)
 from bayescale.errors import InputError
 
 __all__ = ["fit", "laws", "runs"]
@@ -59,6 +70,9 @@ def runs(
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="Write CSV (or --json) to a file."),
     ] = None,
+    columns: Columns = None,
+    checkpoints: Checkpoints = None,
+    tail: Tail = None,
     force: Force = False,
     json: Json = False,
     csv: Csv = False,
@@ -74,7 +88,7 @@ def runs(
     JSON: tables, each with name, rows, what, identifies, source and terms; for one table: name,
     title, source, citation, terms, notes, units and rows.
     """
-    from bayescale.cli.inputs import read_runs
+    from bayescale.cli.inputs import read_runs, show_understood
     from bayescale.cli.lists import show_table, show_tables, table_document, tables_document
     from bayescale.cli.output import as_csv, as_json, write_file
 
@@ -85,7 +99,9 @@ def runs(
         document = tables_document()
         show(document, document["tables"], show_tables)
         return
-    document = table_document(read_runs(name, where))
+    table = read_runs(name, where, columns=columns, checkpoints=checkpoints, tail=tail)
+    show_understood(table)
+    document = table_document(table)
     if output is not None:
         text = as_json(document) if json else as_csv(document["rows"])
         write_file(output, f"{text}\n".encode(), force=force)
@@ -113,9 +129,45 @@ def fit(
     where: Annotated[
         str | None, typer.Option("--where", metavar="QUERY", help="Rows to fit: a pandas query.")
     ] = None,
+    columns: Columns = None,
+    checkpoints: Checkpoints = None,
+    tail: Tail = None,
+    calibrated: Annotated[
+        bool,
+        typer.Option(
+            "--calibrated",
+            help="Fit for predicting beyond the runs: scaled noise, discrepancy, effects of "
+            "repeated sizes and weights of 1.5 decades.",
+        ),
+    ] = False,
     noise: Annotated[
-        str, typer.Option("--noise", metavar="NOISE", help="student_t or normal.")
-    ] = "student_t",
+        str | None, typer.Option("--noise", metavar="NOISE", help="student_t, normal or scaled.")
+    ] = None,
+    discrepancy: Annotated[
+        bool | None,
+        typer.Option(
+            "--discrepancy/--no-discrepancy",
+            help="Whether the law may be wrong in a structured way.",
+        ),
+    ] = None,
+    effects: Annotated[
+        str | None,
+        typer.Option(
+            "--effects", metavar="COLUMN", help="Runs that err together: a column, or size."
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            metavar="DECADES",
+            help="Decades of compute over which a run's weight falls by e, or a column.",
+        ),
+    ] = None,
+    error: Annotated[
+        str | None,
+        typer.Option("--error", metavar="COLUMN", help="Known standard error of the loss, nats."),
+    ] = None,
     method: Annotated[
         str,
         typer.Option("--method", metavar="METHOD", help="nuts, or laplace: quick and checked."),
@@ -151,12 +203,17 @@ def fit(
 ) -> None:
     """Fit a law to training runs: its posterior, with diagnostics.
 
-    A table has one row a run: the law's inputs (N, D and so on, plain counts) and loss in nats.
+    A table has one row a run: the law's inputs (N, D and so on) and loss in nats. Headers of
+    experiment trackers (n_params, train/tokens, val_loss ...) and numbers such as 7B are
+    understood, and what was understood is printed; loss curves become one row a run. For a file
+    to start from see bayescale template.
 
     For example:
 
       bayescale fit runs.csv --law dense -o fit.nc
+      bayescale fit sweep.csv --law dense --column N=size*1e9 --column run=trial -o fit.nc
       bayescale fit olmo_ladder --law dense --where "target == False" -o fit.nc
+      bayescale fit runs.csv --law coupled --calibrated -o fit.nc
       bayescale fit runs.csv --law mine.py:my_law --noise normal -o mine.nc
       bayescale fit gadre2024 --law dense --by corpus --vary E --vary A -o by_corpus.nc
 
@@ -165,8 +222,16 @@ def fit(
     seed, saved, diagnostics (ok, divergences, rhat, ess_bulk, ess_tail, ...), units, coefficients
     and noise_parameters (mean, median, lower, upper), published_coefficients.
     """
-    from bayescale.cli.inputs import find_law, read_runs, single, whole
+    from bayescale.cli.inputs import (
+        find_law,
+        number,
+        read_runs,
+        show_understood,
+        single,
+        whole,
+    )
     from bayescale.cli.saved import check_fit_path
+    from bayescale.variables import read_columns
 
     show, share = printer(json, csv), probability(prob)
     kept, tuned = whole("--draws", draws), whole("--tune", tune)
@@ -175,16 +240,27 @@ def fit(
     if output is not None:
         check_fit_path(output, force=force)
     chosen = find_law(law)
-    table_of_runs = read_runs(table, where)
+    table_of_runs = read_runs(table, where, columns=columns, checkpoints=checkpoints, tail=tail)
+    read_columns(table_of_runs, (*chosen.inputs, "loss"), extra=chosen.variables)
+    show_understood(table_of_runs)
 
     from bayescale.cli.output import message
     from bayescale.cli.results import fit_document, fit_records, show_fit
+    from bayescale.inference import CALIBRATED
     from bayescale.inference import fit as sample
 
+    options: dict[str, Any] = dict(CALIBRATED) if calibrated else {}
+    given: dict[str, Any] = {"noise": noise, "discrepancy": discrepancy}
+    given |= {"effects": effects, "error": error}
+    if weights is not None:
+        given["weights"] = (
+            weights if weights in table_of_runs.columns else number("--weights", weights)
+        )
+    options |= {name: value for name, value in given.items() if value is not None}
     fitted = sample(
         chosen,
         table_of_runs,
-        noise=noise,
+        **options,
         method=method,
         by=by,
         vary=tuple(vary or ()),

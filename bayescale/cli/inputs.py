@@ -8,7 +8,6 @@ import importlib.util
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,7 @@ __all__ = [
     "find_law",
     "number",
     "read_runs",
+    "show_understood",
     "single",
     "whole",
 ]
@@ -217,8 +217,15 @@ def _importing(source: str, folder: Path) -> Iterator[None]:
 # --- tables of runs -------------------------------------------------------------------------------
 
 
-def read_runs(source: str, where: str | None = None) -> pd.DataFrame:
-    """A table of runs: a CSV, Parquet or JSON-lines file, or a table of the package by name.
+def read_runs(
+    source: str,
+    where: str | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    checkpoints: str | None = None,
+    tail: str | None = None,
+) -> pd.DataFrame:
+    """A table of runs: a CSV, TSV, Parquet or JSON-lines file, or one of the package by name.
 
     Parameters
     ----------
@@ -226,6 +233,8 @@ def read_runs(source: str, where: str | None = None) -> pd.DataFrame:
         Path or name; ``-`` reads CSV from standard input.
     where
         A pandas query that says which rows to keep.
+    columns, checkpoints, tail
+        What the options of these names give, for files.
 
     Raises
     ------
@@ -233,6 +242,7 @@ def read_runs(source: str, where: str | None = None) -> pd.DataFrame:
         If there is no such table, it cannot be read, or the query is wrong or keeps no rows.
     """
     path = Path(source)
+    given = {"--column": columns or None, "--checkpoints": checkpoints, "--tail": tail}
     if source != "-" and not path.suffix and not path.exists() and path.name == source:
         from bayescale.runs import list_runs, load_runs
 
@@ -244,53 +254,44 @@ def read_runs(source: str, where: str | None = None) -> pd.DataFrame:
                 f"there is neither a file nor a table {source!r}{meant} "
                 f"(tables: {', '.join(known)})"
             )
+        if idle := [option for option, value in given.items() if value is not None]:
+            raise InputError(f"{idle[0]} is about a file; {source} is a table of the package")
         runs = load_runs(source)
     else:
-        runs = _read_file(path)
-        runs.attrs["name"] = "standard input" if source == "-" else path.name
+        from bayescale.curves import TAIL
+        from bayescale.tables import read_runs as read
+
+        runs = read(
+            source,
+            columns=_columns(columns or []),
+            checkpoints=checkpoints or "refuse",
+            tail=TAIL if tail is None else number("--tail", tail),
+        )
     return runs if where is None else _where(runs, where)
 
 
-def _read_file(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    kinds: dict[str, Callable[..., Any]] = {
-        ".csv": pd.read_csv,
-        ".tsv": partial(pd.read_csv, sep="\t"),
-        ".parquet": pd.read_parquet,
-        ".jsonl": partial(pd.read_json, lines=True, precise_float=True, dtype=False),
-        ".ndjson": partial(pd.read_json, lines=True, precise_float=True, dtype=False),
-    }
-    if str(path) == "-":
-        return _parsed("standard input", kinds[".csv"], sys.stdin)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder, not a table of runs")
-    if not path.exists():
-        raise InputError(f"there is no file {path}")
-    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in (".gz", ".zst")]
-    kind = suffixes[-1] if suffixes else ""
-    if kind not in kinds:
-        raise InputError(f"{path}: a table of runs is a file whose name ends in {', '.join(kinds)}")
-    return _parsed(str(path), kinds[kind], path)
+def _columns(given: Sequence[str]) -> dict[str, str]:
+    """Columns by quantity; a column's name may hold anything, an equals sign too."""
+    return _pairs("--column", given, "NAME=COLUMN")
 
 
-def _parsed(name: str, read: Callable[..., Any], source: Any) -> pd.DataFrame:
-    try:
-        runs = read(source)
-    except ImportError as error:
-        raise InputError(
-            f"{name}: reading this kind of file needs another package: {error}"
-        ) from None
-    except PermissionError:
-        raise InputError(f"{name} may not be read (permission denied)") from None
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{name} is not UTF-8 text ({error.reason} at byte {error.start})"
-        ) from None
-    except Exception as error:
-        raise InputError(f"{name} cannot be read as a table: {error}") from None
-    found: pd.DataFrame = runs
-    return found
+def show_understood(runs: pd.DataFrame) -> None:
+    """Say on standard error how a file's columns were understood."""
+    from bayescale.cli.output import message
+    from bayescale.quantities import format_number
+
+    if "understood" not in runs.attrs:
+        return
+    message("read", f"{runs.attrs['name']}, {len(runs)} runs", "dim")
+    for one in runs.attrs["understood"]:
+        source = f"column {one['column']!r}" + (f" ({one['note']})" if one["note"] else "")
+        write = (lambda x: f"{x:.4g}") if one["name"] == "loss" else format_number
+        ends = [write(one[end]) for end in ("low", "high") if end in one]
+        unit = f" {one['unit']}" if one["unit"] else ""
+        spread = f": {' to '.join(dict.fromkeys(ends))}{unit}" if ends else ""
+        message("read", f"{one['name']} from {source}{spread}", "dim")
+    for note in filter(None, runs.attrs["notes"].split("\n")):
+        message("note", note, "dim")
 
 
 def _where(runs: pd.DataFrame, where: str) -> pd.DataFrame:

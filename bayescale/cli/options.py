@@ -14,17 +14,23 @@ from bayescale.errors import InputError
 __all__ = [
     "Bounds",
     "Budgets",
+    "Checkpoints",
     "Choose",
+    "Columns",
     "Cost",
     "Csv",
+    "Cuts",
     "FitFile",
     "Fixed",
     "Force",
     "Group",
     "Json",
+    "Order",
     "OwnLaw",
     "Prob",
     "Seed",
+    "Tail",
+    "cut_options",
     "plan_options",
     "printer",
     "probability",
@@ -46,6 +52,28 @@ Prob = Annotated[
     str, typer.Option("--prob", metavar="P", help="Probability that the intervals hold.")
 ]
 Seed = Annotated[str, typer.Option("--seed", metavar="N", help="Makes the result reproducible.")]
+Columns = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="NAME=COLUMN",
+        help="The file's column for an input, loss or run; N=size*1e9 converts its unit.",
+    ),
+]
+Checkpoints = Annotated[
+    str | None,
+    typer.Option(
+        "--checkpoints",
+        metavar="WHICH",
+        help="Rows that are no ends of runs: refuse them, take the last, or keep all.",
+    ),
+]
+Tail = Annotated[
+    str | None,
+    typer.Option(
+        "--tail", metavar="SHARE", help="End of a loss curve that is averaged: 0.05 of its tokens."
+    ),
+]
 Budgets = Annotated[
     list[str],
     typer.Option("--budget", metavar="FLOP", help="Training compute; may be given several times."),
@@ -72,6 +100,22 @@ Cost = Annotated[
         "--cost",
         metavar="COST",
         help="Cost model, if not the law's own: a name in bayescale.cost, or FILE.py:NAME.",
+    ),
+]
+
+
+Cuts = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--cut",
+        metavar="SHARE",
+        help="Share of the runs to hold out, such as 0.2; may be given several times.",
+    ),
+]
+Order = Annotated[
+    str,
+    typer.Option(
+        "--order", metavar="COLUMN", help="What makes a run larger: flops, or a column such as N."
     ),
 ]
 
@@ -104,6 +148,13 @@ def probability(text: str) -> float:
     if not 0 < value < 1:
         raise InputError(f"--prob is a probability between 0 and 1, such as 0.9, not {text}")
     return value
+
+
+def cut_options(cuts: list[str] | None) -> dict[str, Any]:
+    """What ``--cut`` gives; nothing where it is left out."""
+    from bayescale.cli.inputs import number
+
+    return {"cuts": tuple(number("--cut", text) for text in cuts)} if cuts else {}
 
 
 def plan_options(

@@ -162,8 +162,11 @@ def _band(one: Mapping[str, Any], within: float) -> str:
         return "The budget leaves nothing free: there is one such plan."
     first, *others = wide
     text = f"Any {first} from {_ends(wide[first])}"
-    if others:
+    if len(others) == 1:
         text += f" (and {others[0]} from {_ends(wide[others[0]], falling=True)} to match)"
+    elif others:
+        spans = ", ".join(f"{name} from {_ends(wide[name])}" for name in others)
+        text = f"{text}, or {spans}, the rest chosen to match,"
     return f"{text} costs at most {within:g} nats more."
 
 

@@ -35,10 +35,6 @@ __all__ = [
     "times",
 ]
 
-#: Differences that leave-one-out scores of a few dozen runs cannot support (Sivula et al. 2020).
-_SMALL_ELPD = 4.0
-_UNRELIABLE_K = 0.7
-
 #: What the column of compute ratios says.
 BEYOND = (
     "compute: relative to the largest fitted run; beyond 1x an interval holds only if the law does."
@@ -258,43 +254,18 @@ def show_prediction(document: Mapping[str, Any]) -> None:
 
 def comparison_document(table: pd.DataFrame) -> dict[str, Any]:
     """A comparison: the scores, best first, and what they support."""
+    told = table.attrs
     fits: list[dict[str, Any]] = [
-        {"name": str(name), **{str(key): float(value) for key, value in row.items()}}
+        {
+            "name": str(name),
+            **{str(key): float(value) for key, value in row.items()},
+            "refits": int(row["refits"]),
+            "distinguishable": told["distinguishable"][str(name)],
+            "reliable": not told["doubtful"][str(name)],
+        }
         for name, row in table.iterrows()
     ]
-    best, *others = fits
-    for one in fits:
-        small = abs(one["elpd_diff"]) < max(_SMALL_ELPD, 2 * one["dse"])
-        one["distinguishable"] = False if one is best else not small
-        one["reliable"] = one["pareto_k"] <= _UNRELIABLE_K
-    return {"by": "loo", "fits": fits, "verdict": _verdict(best, others)}
-
-
-def _verdict(best: Mapping[str, Any], others: Sequence[Mapping[str, Any]]) -> list[str]:
-    tied = [one for one in others if not one["distinguishable"]]
-    worse = [one for one in others if one["distinguishable"]]
-    said = []
-    if worse:
-        listed = ", ".join(
-            f"{one['name']} (by {abs(one['elpd_diff']):.1f} ± {one['dse']:.1f})" for one in worse
-        )
-        said.append(f"These runs are better predicted by {best['name']} than by {listed}.")
-    for one in tied:
-        difference = abs(one["elpd_diff"])
-        why = (
-            f"the difference of {difference:.1f} is within two of its standard errors, "
-            f"{one['dse']:.1f}"
-            if difference <= 2 * one["dse"]
-            else f"the difference of {difference:.1f} is below {_SMALL_ELPD:g}"
-        )
-        said.append(f"These runs do not tell {best['name']} and {one['name']} apart: {why}.")
-    doubtful = [one["name"] for one in (best, *others) if not one["reliable"]]
-    if doubtful:
-        said.append(
-            f"The score of {' and of '.join(doubtful)} is not reliable: Pareto k above "
-            f"{_UNRELIABLE_K:g} means that a single run sways the fit."
-        )
-    return said
+    return {"by": told["by"], "runs": told["runs"], "fits": fits, "reading": told["reading"]}
 
 
 _COMPARED = {
@@ -304,8 +275,8 @@ _COMPARED = {
     "dse": "standard error of that difference",
     "p_worse": "probability of predicting worse than the best",
     "p": "effective number of parameters",
-    "weight": "share in the mixture of all that predicts best (stacking)",
-    "pareto_k": "largest of the reliability diagnostic; should be at most 0.7",
+    "weight": "share in the mixture of all",
+    "pareto_k": "largest of the diagnostic of leaving one run out; a refit where it is high",
 }
 
 
@@ -320,8 +291,7 @@ def show_comparison(document: Mapping[str, Any]) -> None:
         rows.append(row)
     show(["fit", *_COMPARED], rows, left=["fit"])
     say()
-    for sentence in document["verdict"]:
-        say(sentence, "bold")
+    say(document["reading"], "bold")
     aside("")
     for name, meaning in _COMPARED.items():
         aside(f"{name:<10} {meaning}")

@@ -11,16 +11,22 @@ import typer
 from bayescale.cli.options import (
     Bounds,
     Budgets,
+    Checkpoints,
     Choose,
+    Columns,
     Cost,
     Csv,
+    Cuts,
     FitFile,
     Fixed,
     Group,
     Json,
+    Order,
     OwnLaw,
     Prob,
     Seed,
+    Tail,
+    cut_options,
     plan_options,
     printer,
     probability,
@@ -43,6 +49,9 @@ def predict(
     where: Annotated[
         str | None, typer.Option("--where", metavar="QUERY", help="Rows of it: a pandas query.")
     ] = None,
+    columns: Columns = None,
+    checkpoints: Checkpoints = None,
+    tail: Tail = None,
     mean: Annotated[
         bool, typer.Option("--mean", help="The law's loss, without the noise of a single run.")
     ] = False,
@@ -65,7 +74,7 @@ def predict(
     extrapolation (compute over that of the largest fitted run, or null), observed (if the table
     has losses) and loss (mean, median, lower, upper).
     """
-    from bayescale.cli.inputs import assignments, find_law, read_runs, whole
+    from bayescale.cli.inputs import assignments, find_law, read_runs, show_understood, whole
     from bayescale.cli.saved import check_ungrouped, open_fit
 
     show, share = printer(json, csv), probability(prob)
@@ -75,7 +84,9 @@ def predict(
         raise InputError("say which runs: inputs such as N=7B D=2T, or a table with --runs")
     if where is not None and table is None:
         raise InputError("--where is about a table of --runs, and none is given")
-    rows = None if table is None else read_runs(table, where)
+    rows = None
+    if table is not None:
+        rows = read_runs(table, where, columns=columns, checkpoints=checkpoints, tail=tail)
     fitted = open_fit(fit, find_law(law) if law else None, group)
     if fitted.about["noise"] is None and not mean:
         raise InputError(
@@ -92,6 +103,7 @@ def predict(
     observed: Sequence[float] = ()
     if rows is not None:
         values = dict(read_columns(rows, fitted.law.inputs, extra=fitted.law.variables))
+        show_understood(rows)
         labels = {"run": rows["run"].astype(str).tolist()} if "run" in rows else {}
         observed = read_columns(rows, ["loss"])["loss"].tolist() if "loss" in rows else []
     by = fitted.about.get("by")
@@ -217,6 +229,26 @@ def compare(
         list[str] | None,
         typer.Option("--law", metavar="LAW", help="Your own laws among them: FILE.py:NAME."),
     ] = None,
+    by: Annotated[
+        str,
+        typer.Option(
+            "--by",
+            metavar="WHAT",
+            help="What is left out: loo, one run; kfold, several; future, the larger runs.",
+        ),
+    ] = "loo",
+    folds: Annotated[
+        str,
+        typer.Option(
+            "--folds", metavar="N", help="Of kfold: a number, or a column such as N or corpus."
+        ),
+    ] = "10",
+    cut: Cuts = None,
+    order: Order = "flops",
+    weights: Annotated[
+        str, typer.Option("--weights", metavar="HOW", help="stacking or pseudo-bma.")
+    ] = "stacking",
+    seed: Seed = "0",
     json: Json = False,
     csv: Csv = False,
 ) -> None:
@@ -225,23 +257,26 @@ def compare(
     For example:
 
       bayescale compare dense.nc sparse.nc
+      bayescale compare dense.nc sparse.nc --by future
+      bayescale compare dense.nc sparse.nc --by kfold --folds corpus
       bayescale compare dense.nc mine.nc --law mine.py:my_law --json
 
-    JSON: by, fits (best first, each with name, elpd, se, elpd_diff, dse, p_worse, p, weight,
-    pareto_k, distinguishable from the best, and reliable) and verdict (sentences).
+    JSON: by, runs (how many are scored), fits (best first, each with name, elpd, se, elpd_diff,
+    dse, p_worse, p, weight, pareto_k, refits, distinguishable from the best, and reliable) and
+    reading (sentences).
     """
-    from bayescale.cli.inputs import find_law
+    from bayescale.cli.inputs import find_law, whole
     from bayescale.cli.results import comparison_document, show_comparison
     from bayescale.cli.saved import open_fits
-    from bayescale.progress import progress_bar
 
-    show = printer(json, csv)
+    show, sown = printer(json, csv), whole("--seed", seed)
+    parted: int | str = int(folds) if folds.isascii() and folds.isdigit() else folds
+    shares = cut_options(cut)
     own = [find_law(where) for where in law or []]
     loaded = open_fits(fits, own)
 
     from bayescale.comparison import compare as scores
 
-    with progress_bar(f"comparing {len(fits)} fits") as report:
-        report("leaving runs out")
-        document = comparison_document(scores(loaded))
+    table = scores(loaded, by=by, folds=parted, order=order, weights=weights, seed=sown, **shares)
+    document = comparison_document(table)
     show(document, document["fits"], show_comparison)

@@ -21,6 +21,9 @@ from __future__ import annotations
 from bayescale.plotting.allocation import plot_allocation
 from bayescale.plotting.checks import plot_coefficients, plot_predictions
 from bayescale.plotting.isoflop import plot_isoflop
+from bayescale.plotting.next_runs import plot_next_runs
+from bayescale.plotting.regret import plot_regret
+from bayescale.plotting.rivals import plot_probability
 from bayescale.plotting.runs import plot_fit
 from bayescale.plotting.upcycling import plot_upcycling
 
@@ -29,6 +32,9 @@ __all__ = [
     "plot_coefficients",
     "plot_fit",
     "plot_isoflop",
+    "plot_next_runs",
     "plot_predictions",
+    "plot_probability",
+    "plot_regret",
     "plot_upcycling",
 ]

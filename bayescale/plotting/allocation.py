@@ -142,7 +142,8 @@ def _wanted(spaces: Sequence[Plans], show: Sequence[str] | None) -> list[str]:
     found = []
     for space in spaces:
         listed = [name for name in space.listed[0] if len({one[name] for one in space.listed}) > 1]
-        decided = [n for n in space.law.inputs if n in (space.free, space.balance, *listed)]
+        varies = (*space.continuous, space.balance, *listed)
+        decided = [n for n in space.law.inputs if n in varies]
         units = {n: variable(n, space.law.variables).unit for n in decided}
         if space.free and units[space.free] == "parameters" and units[space.balance] == "tokens":
             decided.append(f"{space.balance}/{space.free}")

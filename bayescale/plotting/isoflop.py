@@ -40,6 +40,7 @@ __all__ = ["plot_isoflop"]
 _POINTS = 101  # of a curve
 _AROUND = 10.0  # how far past the optimum's interval a curve goes, as a factor
 _MOST_CURVES = 8
+_ROUNDING = 1e-9  # of the logarithm of a size
 
 
 def plot_isoflop(
@@ -189,7 +190,8 @@ def _window(
     if space.free not in (bounds or {}):
         ends = np.log(interval(best, prob).values)
         low, high = max(low, ends[0] - np.log(_AROUND)), min(high, ends[1] + np.log(_AROUND))
-    return np.exp(np.linspace(low, high, _POINTS))
+    # A hair inside, where rounding takes no plan beyond a limit.
+    return np.exp(np.linspace(low + _ROUNDING, high - _ROUNDING, _POINTS))
 
 
 def _losses(fit: Fit, space: Plans, budget: float, x: np.ndarray) -> list[xr.DataArray]:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 from scipy.optimize import minimize_scalar
 
 import bayescale as bs
@@ -142,3 +143,34 @@ def test_allocate_finds_the_optimal_sparsity():
     levels = np.linspace(0, 0.99, 100)
     best = bs.allocate(fit, 1e22, choose={"S": levels}, fixed={"N_active": 1e8})
     assert best.S.item() == pytest.approx(float(optimal_sparsity(1e8, 1e22, **c)), abs=0.0051)
+
+
+@pytest.fixture(scope="module")
+def t5_fit():
+    runs = bs.load_runs("frantar2023_t5").query("not target")
+    return bs.fit(frantar, runs, method="laplace", seed=1)
+
+
+def test_optimal_sparsity_over_budgets_with_its_interval(t5_fit):
+    assert bs.diagnose(t5_fit).attrs["ok"]
+    names = ("a_S", "b_S", "b_N", "a_D", "b_D")
+    drawn = bs.coefficients(t5_fit, units="raw")
+    budgets = xr.DataArray([1e20, 1e21, 1e22, 1e23], dims="budget")
+    ours = optimal_sparsity(1e8, budgets, **{name: drawn[name] for name in names})
+    published = optimal_sparsity(1e8, budgets, **coefficients("frantar2023_t5", *names))
+    low, high = bs.interval(ours).transpose("ci_bound", "budget").values
+    assert ((low < published) & (published < high)).all()
+    assert (np.diff(low) > 0).all()
+    assert (np.diff(high) > 0).all()
+    assert (high - low < 0.2).all()
+
+
+def test_allocate_gives_the_optimal_sparsity_of_every_draw(t5_fit):
+    levels = np.linspace(0, 0.98, 99)
+    best = bs.allocate(t5_fit, 1e22, choose={"S": levels}, fixed={"N_active": 1e8})
+    names = ("a_S", "b_S", "b_N", "a_D", "b_D")
+    drawn = bs.coefficients(t5_fit, units="raw")
+    formula = optimal_sparsity(1e8, 1e22, **{name: drawn[name] for name in names})
+    inside = formula < levels[-1]
+    # The better of two levels need not be the nearer one, by a few per cent of their distance.
+    np.testing.assert_allclose(best.S.values[inside], formula.values[inside], atol=0.0055)

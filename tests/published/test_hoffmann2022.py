@@ -112,3 +112,28 @@ def test_refit_of_all_245_runs():
     published = dense.published["besiroglu2024_245"]
     for name, value in published.values.items():
         assert abs(found[name] - value) < 0.3 * published.errors[name]
+
+
+def test_the_posterior_of_the_optimum_at_gopher_s_compute(hoffmann_fit):
+    # 240 digitised runs: the replication's optimum is credible, approach 3 of the paper is not,
+    # and Chinchilla's 70 billion parameters (approaches 1 and 2: 67 and 63) are.
+    best = bs.allocate(hoffmann_fit, GOPHER)
+    low, high = bs.interval(best.N, 0.95).values
+    assert low < 7.22e10 < high
+    assert low < 70e9 < high
+    assert low < 63e9
+    assert low > 1.3 * 4.03e10
+    assert float((best.N > 4.03e10).mean()) > 0.999
+    assert np.log(high / low) < 0.6
+
+
+def test_what_the_plan_of_approach_3_would_have_cost(hoffmann_fit):
+    # 40 billion parameters lose a few thousandths of a nat at that compute: the optimum is flat.
+    plan = {"fixed": {"N": bs.allocate(bs.published(dense, "hoffmann2022"), GOPHER).N.item()}}
+    odds = bs.probability(hoffmann_fit, hoffmann_fit, GOPHER, plan_b=plan)
+    assert odds.probability > 0.999
+    lost = odds.loss_b - odds.loss_a
+    assert float(lost.mean()) == pytest.approx(0.0034, abs=0.0005)
+    # In compute that is a tenth to a third: what that size needs for the loss of the best.
+    low, high = bs.interval(odds.multiplier, 0.9).values
+    assert 1.03 < low < high < 1.35

@@ -1,8 +1,10 @@
 """Liew et al. 2025 (arXiv:2502.03009): upcycling."""
 
+import itertools
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import bayescale as bs
@@ -64,3 +66,25 @@ def test_threshold_rises_with_parent_tokens_and_falls_with_size():
     by_size = bs.upcycling_threshold(UPCYCLED, SCRATCH, N=[110e6, 1e9, 7e9], D_dense=1e10)
     assert (by_tokens.diff("run") > 0).all()
     assert (by_size.diff("run") < 0).all()
+
+
+def test_the_threshold_with_its_interval_on_simulated_runs():
+    # The paper's losses could not be obtained: these are simulated from its coefficients.
+    sizes, parents, tokens = [1.1e8, 3e8, 1e9], [1e10, 3e10, 1e11, 3e11], [5e9, 1e10, 3e10, 1e11]
+    rows = itertools.product(sizes, parents, tokens)
+    design = pd.DataFrame(rows, columns=["N", "D_dense", "D_upcycled"])
+    runs = bs.simulate(upcycling, design, "liew2025", noise_scale=0.003, seed=1)
+    upcycled = bs.fit(upcycling, runs, method="laplace", seed=1)
+    rows = itertools.product([*sizes, 2e8, 6e8], [5e9, *parents])
+    design = pd.DataFrame(rows, columns=["N", "D"])
+    runs = bs.simulate(dense, design, "liew2025_moe", noise_scale=0.003, seed=2)
+    scratch = bs.fit(dense, runs, method="laplace", seed=2)
+    widths = []
+    for N, D_dense in [(110e6, 1e10), (1e9, 1e10), (1e9, 1e11), (7e9, 1e11)]:
+        threshold = bs.upcycling_threshold(upcycled, scratch, N=N, D_dense=D_dense)
+        published = bs.upcycling_threshold(UPCYCLED, SCRATCH, N=N, D_dense=D_dense).item()
+        low, high = bs.interval(threshold, 0.95).values
+        assert low < published < high
+        widths.append(high / low)
+    # Within the runs it is known to half of itself; seven times the largest parent is less certain.
+    assert max(widths[:3]) < 2 < widths[3]

@@ -58,3 +58,21 @@ def test_exponents_grow_with_the_range_of_the_runs():
     assert first["alpha"] < last["alpha"]
     assert first["beta"] < last["beta"]
     assert first["E"] < last["E"]
+
+
+@pytest.mark.parametrize("inference_tokens", [1e11, 1e12, 1e13])
+def test_the_inference_adjusted_optimum_with_its_interval(hoffmann_fit, inference_tokens):
+    # Of the same runs: the optimum of the published coefficients is credible, and every draw has
+    # a smaller model, trained on more, than without inference.
+    options = {"cost": cost.with_inference, "fixed": {"inference_tokens": inference_tokens}}
+    best = bs.allocate(hoffmann_fit, 1e23, **options)
+    published = bs.allocate(bs.published(dense, "besiroglu2024"), 1e23, **options)
+    without = bs.allocate(hoffmann_fit, 1e23)
+    low, high = bs.interval(best.N, 0.9).values
+    assert low < published.N.item() < high
+    assert (best.N < without.N).all()
+    assert (best.D / best.N > without.D / without.N).all()
+    # The first-order condition holds in every draw.
+    c = bs.coefficients(hoffmann_fit, units="raw")
+    slopes = (c.alpha * c.A * best.N**-c.alpha) / (c.beta * c.B * best.D**-c.beta)
+    np.testing.assert_allclose(slopes, 1 + inference_tokens / (3 * best.D), rtol=1e-4)

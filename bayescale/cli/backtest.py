@@ -1,0 +1,158 @@
+"""The command ``backtest``: whether small runs would have predicted the large ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bayescale.cli.options import (
+    Checkpoints,
+    Columns,
+    Csv,
+    Cuts,
+    Json,
+    Order,
+    Seed,
+    Tail,
+    cut_options,
+    printer,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["backtest"]
+
+
+def backtest(
+    table: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUNS",
+            help="A CSV, Parquet or JSON-lines file, a table that bayescale runs lists, or -.",
+        ),
+    ],
+    law: Annotated[
+        str,
+        typer.Option(
+            "--law", metavar="LAW", help="A law that bayescale laws lists, or FILE.py:NAME."
+        ),
+    ],
+    where: Annotated[
+        str | None, typer.Option("--where", metavar="QUERY", help="Rows to use: a pandas query.")
+    ] = None,
+    columns: Columns = None,
+    checkpoints: Checkpoints = None,
+    tail: Tail = None,
+    cut: Cuts = None,
+    order: Order = "flops",
+    noise: Annotated[
+        str | None, typer.Option("--noise", metavar="NOISE", help="student_t, normal or scaled.")
+    ] = None,
+    method: Annotated[
+        str,
+        typer.Option("--method", metavar="METHOD", help="nuts, or laplace: quick and checked."),
+    ] = "nuts",
+    calibrated: Annotated[
+        bool, typer.Option("--calibrated", help="Fit as for predicting beyond the runs.")
+    ] = False,
+    seed: Seed = "0",
+    json: Json = False,
+    csv: Csv = False,
+) -> None:
+    """Fit the smaller runs, predict the larger ones, and say how well that went.
+
+    For example:
+
+      bayescale backtest runs.csv --law dense
+      bayescale backtest olmo_ladder --law dense --cut 0.2 --cut 0.5
+      bayescale backtest moe.csv --law sparse --order N --calibrated --csv
+
+    JSON: law, table, order, simulated, reading (sentences), trusted (by cut, whether the fit passed
+    its diagnostics), by_cut and by_distance (runs, inside_50, inside_80, inside_90, width, error,
+    crps, log_score), and runs: one entry a cut and run, which is what --csv prints.
+    """
+    from bayescale.cli.inputs import find_law, read_runs, show_understood, whole
+
+    show, sown = printer(json, csv), whole("--seed", seed)
+    shares = cut_options(cut)
+    chosen = find_law(law)
+    runs = read_runs(table, where, columns=columns, checkpoints=checkpoints, tail=tail)
+    show_understood(runs)
+
+    from bayescale.inference import CALIBRATED
+    from bayescale.validation import backtest as scored
+
+    options: dict[str, Any] = {"method": method, **(CALIBRATED if calibrated else {})}
+    if noise is not None:
+        options["noise"] = noise
+    document = _document(scored(chosen, runs, order=order, seed=sown, **shares, **options))
+    show(document, document["runs"], _show)
+
+
+def _document(scores: pd.DataFrame) -> dict[str, Any]:
+    from bayescale.validation import coverage
+
+    by_cut, told = coverage(scores), scores.attrs
+    distances: list[dict[str, Any]] = []
+    if not scores["beyond"].isna().all():
+        for span, row in coverage(scores, by="beyond").iterrows():
+            ends: Any = span
+            distances.append({"from": ends.left, "to": ends.right, **row.to_dict()})
+    return {
+        "law": told["law"],
+        "table": told["name"],
+        "order": told["order"],
+        "simulated": told["simulated"],
+        "reading": by_cut.attrs["reading"],
+        "trusted": [{"cut": cut, "trusted": ok} for cut, ok in told["trusted"].items()],
+        "by_cut": [{"cut": cut, **row.to_dict()} for cut, row in by_cut.iterrows()],
+        "by_distance": distances,
+        "runs": scores.to_dict("records"),
+    }
+
+
+_MEANINGS = {
+    "50 %, 80 %, 90 %": "share of the losses inside the interval of that probability",
+    "width": "of the 90 % interval over the loss",
+    "error": "loss over the predicted median, less one: above zero if it came out higher",
+    "CRPS": "distance of prediction and log loss; lower is better",
+    "log score": "log density of the log loss; higher is better",
+}
+
+
+def _show(document: Mapping[str, Any]) -> None:
+    from bayescale.cli.output import aside, say, show
+
+    said = f"{document['law']}, larger runs predicted from smaller ones (by {document['order']})"
+    said += f", {document['table']}" if document["table"] else ""
+    say(said, "bold")
+    if document["simulated"]:
+        say("The losses of the runs were simulated.")
+    heads = ["runs", "50 %", "80 %", "90 %", "width", "error", "CRPS", "log score"]
+    parts: list[tuple[str, list[tuple[str, Mapping[str, Any]]]]] = [
+        ("last share", [(f"{row['cut']:.0%}", row) for row in document["by_cut"]]),
+        ("decades beyond", [(_span(row), row) for row in document["by_distance"]]),
+    ]
+    for head, rows in parts:
+        if rows:
+            say()
+            show([head, *heads], [[name, *_cells(row)] for name, row in rows], left=[head])
+    say()
+    say(document["reading"], "bold")
+    aside("")
+    for name, meaning in _MEANINGS.items():
+        aside(f"{name:<17} {meaning}")
+
+
+def _span(row: Mapping[str, Any]) -> str:
+    far = row["to"] == float("inf")
+    return f"{row['from']:g} and more" if far else f"{row['from']:g} to {row['to']:g}"
+
+
+def _cells(row: Mapping[str, Any]) -> list[str]:
+    shares = [f"{row[f'inside_{percent}']:.0%}" for percent in (50, 80, 90)]
+    small = [f"{100 * row['width']:.2g} %", f"{100 * row['error']:+.2g} %", f"{row['crps']:.2g}"]
+    return [f"{row['runs']:.0f}", *shares, *small, f"{row['log_score']:.2f}"]

@@ -1,0 +1,195 @@
+"""The command ``next``: which run to train next."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bayescale.cli.options import (
+    Bounds,
+    Choose,
+    Cost,
+    Csv,
+    FitFile,
+    Fixed,
+    Group,
+    Json,
+    OwnLaw,
+    Seed,
+    plan_options,
+    printer,
+)
+from bayescale.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bayescale.cli.output import Span
+    from bayescale.fits import Fit
+
+__all__ = ["next"]
+
+_SHOWN = 12
+
+
+def next(
+    fit: FitFile,
+    budget: Annotated[
+        str | None,
+        typer.Option("--budget", metavar="FLOP", help="Compute of the decision to improve."),
+    ] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option("--target", metavar="NAME=VALUE", help="The run to predict more sharply."),
+    ] = None,
+    table: Annotated[
+        str | None,
+        typer.Option("--runs", metavar="RUNS", help="Candidates: a table, without losses."),
+    ] = None,
+    where: Annotated[
+        str | None, typer.Option("--where", metavar="QUERY", help="Rows of it: a pandas query.")
+    ] = None,
+    most: Annotated[
+        str | None, typer.Option("--most", metavar="FLOP", help="Most compute of one candidate.")
+    ] = None,
+    batch: Annotated[
+        str | None,
+        typer.Option("--batch", metavar="N", help="Choose so many runs to train together."),
+    ] = None,
+    rank: Annotated[
+        str, typer.Option("--rank", metavar="BY", help="per_flop, or gain whatever a run costs.")
+    ] = "per_flop",
+    fixed: Fixed = None,
+    choose: Choose = None,
+    bounds: Bounds = None,
+    cost: Cost = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE", help="Draw the ranking: png, pdf, svg."),
+    ] = None,
+    group: Group = None,
+    law: OwnLaw = None,
+    seed: Seed = "0",
+    json: Json = False,
+    csv: Csv = False,
+) -> None:
+    """Rank candidate runs by what they would teach, per FLOP spent.
+
+    With --budget a run is worth the regret it is expected to take off the plan for that budget;
+    with --target, the variance it takes off that run's predicted loss. Nothing is refitted.
+
+    For example:
+
+      bayescale next fit.nc --budget 1e24
+      bayescale next fit.nc --target N=70B --target D=1.4T --rank gain --most 1e21
+      bayescale next fit.nc --budget 1e24 --runs candidates.csv --batch 3 --plot next.png
+
+    JSON: law, noise, published, simulated, objective (regret or variance), now (regret, or standard
+    deviation of the target, nats), batch, rank and runs, best first, each with its inputs, flops,
+    gain (nats, or nats squared) and its Monte Carlo error, per_flop, share of what there is now
+    (of a batch: taken off by all down to that run), and regret or sd, what is then left.
+    """
+    from bayescale.cli.inputs import assignments, find_law, number, read_runs, whole
+    from bayescale.cli.plans import check_plot_path
+    from bayescale.cli.saved import check_ungrouped, open_fit
+
+    show = printer(json, csv)
+    run = {name: x[0] for name, x in assignments("--target", target or []).items()}
+    if (budget is None) == (not run):
+        raise InputError(
+            "say what the run is for: --budget, the compute of the decision it should improve, or "
+            "--target, the run whose loss it should help to predict (--target N=70B --target "
+            "D=1.4T)"
+        )
+    if where is not None and table is None:
+        raise InputError("--where is about a table of --runs, and none is given")
+    settings: dict[str, Any] = {
+        "budget": None if budget is None else number("--budget", budget),
+        "target": run or None,
+        "most": None if most is None else number("--most", most),
+        "batch": None if batch is None else whole("--batch", batch),
+        "rank": rank,
+        "seed": whole("--seed", seed),
+        **plan_options(fixed, choose, bounds, cost),
+    }
+    if plot is not None:
+        check_plot_path(plot)
+    candidates = None if table is None else read_runs(table, where)
+    fitted = open_fit(fit, find_law(law) if law else None, group)
+    check_ungrouped(fitted, fit)
+
+    from bayescale.candidates import next_runs
+
+    ranked = next_runs(fitted, candidates, **settings)
+    document = _document(fitted, ranked)
+    if plot is not None:
+        _plot(ranked, plot)
+    show(document, document["runs"], _show)
+
+
+def _document(fit: Fit, ranked: pd.DataFrame) -> dict[str, Any]:
+    from bayescale.cli.results import head_of
+
+    head = head_of(fit, 0.0)
+    del head["prob"]
+    about = {name: ranked.attrs[name] for name in ("objective", "now", "batch", "rank")}
+    runs = [{str(n): x for n, x in row.items()} for row in ranked.to_dict("records")]
+    return {**head, **about, "runs": runs}
+
+
+def _show(document: Mapping[str, Any]) -> None:
+    """The ranking for people."""
+    from bayescale.cli.output import aside, say, show
+    from bayescale.cli.results import note_simulated
+    from bayescale.quantities import format_number
+
+    variance = document["objective"] == "variance"
+    what = "standard deviation of the target's loss" if variance else "expected regret"
+    left = "sd" if variance else "regret"
+    say(f"Now: {what} {document['now']:.4f} nats.", "bold")
+    runs = document["runs"]
+    after = ("flops", "gain", "error", "per_flop", "share", left)
+    inputs = [name for name in runs[0] if name not in after]
+    words = [name for name in inputs if isinstance(runs[0][name], str)]
+    per = "nats²/FLOP" if variance else "nats/FLOP"
+    rows: list[list[str | Span]] = []
+    for run in runs[:_SHOWN]:
+        cells = [run[n] if n in words else format_number(run[n]) for n in inputs]
+        share = run["share"]
+        error = run["error"] * share / run["gain"] if run["gain"] > 0 else float("nan")
+        spread = "" if document["batch"] else f" ± {100 * error:.1f}"
+        taken = f"{100 * share:.1f}{spread} %"
+        rows.append([
+            *cells, format_number(run["flops"]), taken, f"{run[left]:.4f}", f"{run['per_flop']:.1e}"
+        ])  # fmt: skip
+    show([*inputs, "FLOP", "taken off", f"{left} left", per], rows, left=words)
+    note_simulated(document)
+    if len(runs) > _SHOWN:
+        say(f"and {len(runs) - _SHOWN} more: --json or --csv lists all")
+    together = "by all runs down to that one" if document["batch"] else "by the run alone"
+    aside(
+        f"taken off: share of the {'variance' if variance else 'regret'} that is expected to go, "
+        f"{together}, with the Monte Carlo error; it holds if the law does."
+    )
+
+
+def _plot(ranked: pd.DataFrame, path: Path) -> None:
+    """Draw the ranking; replaces the file."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    from bayescale import plotting
+    from bayescale.cli.output import write_file
+
+    figure = np.ravel(plotting.plot_next_runs(ranked))[0].figure
+    image = io.BytesIO()
+    figure.savefig(image, format=path.suffix[1:].lower(), dpi=150)
+    plt.close(figure)
+    write_file(path, image.getvalue(), force=True)

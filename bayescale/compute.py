@@ -1,0 +1,48 @@
+"""Where a run stands: its training compute and its tokens per parameter."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from bayescale.law import Law
+from bayescale.variables import derive, variable
+
+__all__ = ["tokens_per_parameter", "training_compute"]
+
+
+def training_compute(law: Law, inputs: Mapping[str, Any]) -> Any:
+    """FLOPs of runs under a law's own cost model; for a law without one, the product of counts.
+
+    Parameters
+    ----------
+    law
+        The law.
+    inputs
+        Its inputs in plain units: numbers, arrays or DataArrays.
+
+    Examples
+    --------
+    >>> from bayescale.models import dense
+    >>> f"{training_compute(dense, {'N': 70e9, 'D': 1.4e12}):.3g}"
+    '5.88e+23'
+    """
+    if law.cost is not None:
+        wanted = inspect.signature(law.cost).parameters
+        given = {n: inputs[n] if n in inputs else derive(n, inputs) for n in wanted}
+        return law.cost(**{name: value for name, value in given.items() if value is not None})
+    compute: Any = 1.0
+    for name in _of_unit(law, "parameters") + _of_unit(law, "tokens"):
+        compute = compute * inputs[name]
+    return compute
+
+
+def tokens_per_parameter(law: Law, inputs: Mapping[str, Any]) -> Any | None:
+    """Tokens over parameters of runs; None for a law that does not take both."""
+    tokens, sizes = _of_unit(law, "tokens"), _of_unit(law, "parameters")
+    return inputs[tokens[-1]] / inputs[sizes[0]] if tokens and sizes else None
+
+
+def _of_unit(law: Law, unit: str) -> list[str]:
+    return [name for name in law.inputs if variable(name, law.variables).unit == unit]

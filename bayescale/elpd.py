@@ -1,0 +1,181 @@
+"""Expected log predictive density of runs left out: one by one, in folds, or the larger ones."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bayescale.diagnostics import diagnose
+from bayescale.errors import InputError
+from bayescale.fits import Fit
+from bayescale.folds import check_refits, parts
+from bayescale.refits import options_of, refit, table_of
+from bayescale.scoring import log_score
+
+__all__ = ["Scores", "held_out_scores", "loo_scores"]
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Log predictive density of runs under fits that have not seen them.
+
+    Attributes
+    ----------
+    pointwise
+        One value a scored run.
+    effective
+        Effective number of parameters: what the fit to all runs gains on each run, summed. NaN
+        where runs are predicted that the fit to all would have seen in other company.
+    pareto_k
+        Of every run, where importance sampling was used, also of those that were refitted.
+    exact
+        Which scores come from a refit.
+    doubtful
+        Number of scores that are not to be relied on: Pareto k is high and the refit
+        impossible, or the diagnostics of the refit failed.
+    """
+
+    pointwise: np.ndarray
+    effective: float
+    pareto_k: np.ndarray
+    exact: np.ndarray
+    doubtful: int
+
+    @property
+    def elpd(self) -> float:
+        """Sum over the runs."""
+        return float(self.pointwise.sum())
+
+    @property
+    def se(self) -> float:
+        """Standard error of the sum."""
+        return float(np.sqrt(len(self.pointwise) * self.pointwise.var()))
+
+
+def loo_scores(
+    fit: Fit, *, executor: Executor | None, seed: int | None, progress: bool | None
+) -> Scores:
+    """Each run left out, by importance sampling; by a refit where that fails.
+
+    Importance sampling (Vehtari et al. 2017) reweights the draws of the fit to all runs. Where the
+    Pareto shape k of the weights is too high for the number of draws, the law is fitted to the
+    other runs and the score is exact.
+    """
+    weights = fit.tree["observed_data"].to_dataset().get("weights")
+    if weights is None:
+        pointwise, pareto_k, good_k = _by_arviz(fit)
+    else:
+        pointwise, pareto_k, good_k = _of_weighted(fit, weights.values)
+    high = np.flatnonzero(~(pareto_k <= good_k))
+    exact = np.zeros(len(pareto_k), dtype=bool)
+    doubtful = len(high)
+    masks = {f"of run {i}": np.arange(len(pareto_k)) == i for i in high}
+    if len(high):
+        try:
+            pointwise[high], doubtful = _refitted(
+                fit, masks, executor=executor, seed=seed, progress=progress
+            )
+            exact[high] = True
+        except InputError:  # An older fit, or the only run of its group: importance sampling it is.
+            pass
+    effective = float((_in_sample(fit) - pointwise).sum())
+    return Scores(pointwise, effective, pareto_k, exact, doubtful)
+
+
+def _by_arviz(fit: Fit) -> tuple[np.ndarray, np.ndarray, float]:
+    from arviz_stats import loo
+
+    with warnings.catch_warnings():
+        # ArviZ says that there are high values of Pareto k but not of which fit.
+        warnings.filterwarnings("ignore", message="Estimated shape parameter of Pareto")
+        found = loo(fit.tree, var_name="log_loss", pointwise=True)
+    return found.elpd_i.values.copy(), found.pareto_k.values, found.good_k
+
+
+def _of_weighted(fit: Fit, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """The same where runs have weights: leaving one out takes its weighted likelihood away.
+
+    What is scored is the run's own density, without its weight.
+    """
+    from arviz_stats.base import array_stats
+    from scipy.special import logsumexp
+
+    density = fit.tree["log_likelihood"].to_dataset().log_loss.transpose("run", "chain", "draw")
+    by_run = density.values.reshape(len(weights), -1)
+    # The function takes the negative of the log ratios.
+    log_weights, pareto_k = array_stats.psislw(weights[:, None] * by_run, axis=-1)
+    total = logsumexp(log_weights, axis=-1)
+    pointwise = logsumexp(log_weights + by_run, axis=-1) - total
+    return pointwise, np.asarray(pareto_k), min(1 - 1 / np.log10(by_run.shape[1]), 0.7)
+
+
+def held_out_scores(
+    fit: Fit,
+    held_out: Mapping[Any, np.ndarray],
+    *,
+    what: str,
+    executor: Executor | None,
+    seed: int | None,
+    progress: bool | None,
+) -> Scores:
+    """Runs left out together, by a refit for each set; a run's score is the mean over its sets."""
+    masks = list(held_out.values())
+    values, doubtful = _refitted(
+        fit, held_out, what=what, executor=executor, seed=seed, progress=progress
+    )
+    total, times = np.zeros(len(masks[0])), np.sum(masks, axis=0)
+    split = np.split(values, np.cumsum([mask.sum() for mask in masks])[:-1])
+    for mask, scores in zip(masks, split, strict=True):
+        total[mask] += scores
+    scored = times > 0
+    pointwise = total[scored] / times[scored]
+    effective = np.nan
+    if scored.all() and (times == 1).all():
+        effective = float((_in_sample(fit) - pointwise).sum())
+    nothing = np.full(len(pointwise), np.nan)
+    return Scores(pointwise, effective, nothing, np.ones(len(pointwise), bool), doubtful)
+
+
+def _refitted(
+    fit: Fit,
+    held_out: Mapping[Any, np.ndarray],
+    *,
+    what: str = "leaving",
+    executor: Executor | None,
+    seed: int | None,
+    progress: bool | None,
+) -> tuple[np.ndarray, int]:
+    """Scores of the held-out runs, set after set, and of how many the refit is not trusted."""
+    runs, options = table_of(fit), options_of(fit)
+    remedy = {"cut": "hold out less: cuts=(0.2,)", "fold": "choose other folds"}.get(what, "")
+    check_refits(fit.law, runs, held_out, options, what, remedy)
+    fitted, left_out = parts(runs, list(held_out.values()))
+    results = refit(
+        fit.law,
+        fitted,
+        then=_scored,
+        others=left_out,
+        executor=executor,
+        seed=fit.about.get("seed") if seed is None else seed,
+        progress=progress,
+        **options,
+    )
+    doubtful = sum(len(scores) for scores, ok in results if not ok)
+    return np.concatenate([scores for scores, _ in results]), doubtful
+
+
+def _scored(fit: Fit, runs: Any) -> tuple[np.ndarray, bool]:
+    return log_score(fit, runs), bool(diagnose(fit).attrs["ok"])
+
+
+def _in_sample(fit: Fit) -> np.ndarray:
+    """Log predictive density of the runs that were fitted."""
+    from scipy.special import logsumexp
+
+    density = fit.tree["log_likelihood"].to_dataset().log_loss.transpose("chain", "draw", "run")
+    return logsumexp(density.values, axis=(0, 1)) - np.log(density[..., 0].size)

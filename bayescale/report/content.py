@@ -1,0 +1,338 @@
+"""What a report says: numbers from the package's own functions, and the sentences about them."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import xarray as xr
+
+from bayescale.allocation import AllocationWarning, allocate
+from bayescale.decision import decide
+from bayescale.errors import InputError
+from bayescale.fits import Fit
+from bayescale.plans import Plans, check_budget, plans, training_cost
+from bayescale.prediction import interval, predict
+from bayescale.quantities import format_number
+from bayescale.variables import variable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Content", "content", "each_budget", "nats", "percent", "plan_words", "times"]
+
+_POINTS = 41  # of the slider
+_DRAWS = 200  # of each of its points, as evenly spaced quantiles of all
+
+
+@dataclass(frozen=True)
+class Content:
+    """Everything that a report is made of.
+
+    Attributes
+    ----------
+    fits
+        Fits by name; the first answers.
+    space
+        The plans that the first allows.
+    options
+        What ``allocate`` and ``decide`` were told.
+    budget
+        Training FLOPs of the question.
+    prob
+        Posterior probability of intervals.
+    within
+        Loss that near-optimal plans may give up, nats.
+    question
+        The question.
+    rows
+        The answer at every budget of the slider: see :func:`each_budget`.
+    best
+        The optimum of every draw, over the budgets of the slider.
+    others
+        Of every other fit: its answer at the budget, or why it has none.
+    sizes
+        What other sizes would cost at the budget.
+    scores
+        ``compare`` of all fits, or why it cannot be; None of one fit.
+    backtest
+        As given.
+    seed
+        Of the noise of predictions.
+    """
+
+    fits: Mapping[str, Fit]
+    space: Plans
+    options: Mapping[str, Any]
+    budget: float
+    prob: float
+    within: float
+    question: str
+    rows: list[dict[str, Any]]
+    best: xr.Dataset
+    others: dict[str, dict[str, Any] | str]
+    sizes: list[dict[str, Any]]
+    scores: pd.DataFrame | str | None
+    backtest: pd.DataFrame | None
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Name of the fit that answers."""
+        return next(iter(self.fits))
+
+    @property
+    def fit(self) -> Fit:
+        """The fit that answers."""
+        return self.fits[self.name]
+
+    @property
+    def at(self) -> int:
+        """Index of the question's budget among the rows."""
+        return next(i for i, row in enumerate(self.rows) if row["budget"] == self.budget)
+
+    @property
+    def answer(self) -> dict[str, Any]:
+        """The row of the question's budget."""
+        return self.rows[self.at]
+
+
+def content(
+    fits: Mapping[str, Fit],
+    *,
+    budget: float | None,
+    span: tuple[float, float] | None,
+    question: str | None,
+    prob: float,
+    within: float,
+    options: Mapping[str, Any],
+    backtest: pd.DataFrame | None,
+    seed: int,
+) -> Content:
+    """Work out everything that a report says."""
+    fit = next(iter(fits.values()))
+    space = plans(fit, **options)
+    trained = training_cost(fit, space)
+    largest = None if trained is None else float(trained.max())
+    if budget is None:
+        if largest is None:
+            raise InputError("published coefficients have no runs to go by: give a budget")
+        budget = float(f"{10 * largest:.1g}")
+    budget = float(check_budget(fit, budget, space)[0][0])
+    check_backtest(backtest)
+    budgets = _budgets(fit, space, budget, span, largest)
+    rows, best = _possible(fit, budgets, budget, span, prob, within, options, seed)
+    others: dict[str, dict[str, Any] | str] = {}
+    for name, other in list(fits.items())[1:]:
+        try:
+            answer, _ = each_budget(other, np.array([budget]), prob, within, options, seed)
+            others[name] = answer[0]
+        except InputError as error:
+            others[name] = str(error)
+    flop = format_number(budget)
+    return Content(
+        fits=fits,
+        space=space,
+        options=options,
+        budget=budget,
+        prob=prob,
+        within=within,
+        question=question or f"What should be trained with {flop} FLOP, and what loss to expect?",
+        rows=rows,
+        best=best,
+        others=others,
+        sizes=_sizes(fit, space, budget, within, options),
+        scores=_scores(fits),
+        backtest=backtest,
+        seed=seed,
+    )
+
+
+def check_backtest(table: pd.DataFrame | None) -> None:
+    """Refuse a table that is no backtest."""
+    if table is None:
+        return
+    missing = [name for name in ("loss", "q05", "q50", "q95") if name not in table]
+    if missing or not len(table):
+        raise InputError(
+            f"a backtest has the columns loss, q05, q50 and q95 and a row a prediction; this table "
+            f"has {len(table)} rows and lacks {', '.join(missing) or 'none of them'}"
+        )
+
+
+def _budgets(
+    fit: Fit, space: Plans, budget: float, span: tuple[float, float] | None, largest: float | None
+) -> np.ndarray:
+    """Budgets of the slider: round numbers, and the one of the question."""
+    if span is None:
+        low, high = budget / 10, budget * 10
+        low = min(low, max(largest, budget / 1e4)) if largest else low
+        for _ in range(10):  # A budget may be too close to the smallest one that there can be.
+            try:
+                check_budget(fit, low, space)
+                break
+            except InputError:
+                low = np.sqrt(low * budget)
+        else:
+            low = budget
+    else:
+        low, high = (float(end) for end in check_budget(fit, list(span), space)[0])
+        if not low < high:
+            raise InputError(f"span is a lowest and a highest budget, not {low:g} and {high:g}")
+    round_ones = [float(f"{x:.2g}") for x in np.geomspace(low, high, _POINTS - 1)]
+    inside = [x for x in round_ones if low * (1 - 1e-9) <= x <= high * (1 + 1e-9)]
+    return np.unique([*inside, budget])
+
+
+def _possible(
+    fit: Fit,
+    budgets: np.ndarray,
+    budget: float,
+    span: tuple[float, float] | None,
+    prob: float,
+    within: float,
+    options: Mapping[str, Any],
+    seed: int,
+) -> tuple[list[dict[str, Any]], xr.Dataset]:
+    """The answer at every budget; of a default span, at those that bounds leave possible."""
+    closer = (np.inf, 3.0, 1.0) if span is None else (np.inf,)
+    for factor in closer:
+        near = budgets[np.abs(np.log(budgets / budget)) <= np.log(factor) + 1e-9]
+        try:
+            return each_budget(fit, near, prob, within, options, seed)
+        except InputError:
+            if factor == closer[-1]:
+                raise
+    raise AssertionError("unreachable")
+
+
+def each_budget(
+    fit: Fit,
+    budgets: np.ndarray,
+    prob: float,
+    within: float,
+    options: Mapping[str, Any],
+    seed: int,
+) -> tuple[list[dict[str, Any]], xr.Dataset]:
+    """What to train at each budget and what it gives, and the optimum of every draw.
+
+    Returns
+    -------
+    rows : list of dict
+        Of each budget: ``budget``; ``plan``, every input; ``loss``, the ``lower``, ``median`` and
+        ``upper`` of the run's loss; ``draws`` of it, evenly spaced quantiles; ``regret`` (``mean``,
+        ``upper``); ``band`` and ``optimum``, two ends of every input that the budget decides;
+        ``extrapolation`` and ``at_bound`` as ``allocate`` has them.
+    best : xarray.Dataset
+        What ``allocate`` gives.
+    """
+    with warnings.catch_warnings():
+        # That a bound decides, or a budget is far out, has a line among the checks, as has a fit
+        # that failed its diagnostics: the page says so at its top.
+        warnings.simplefilter("ignore", AllocationWarning)
+        decided = decide(fit, budgets, within=within, trust=True, **options)
+        best = allocate(fit, budgets, **options)
+    noisy = fit.about["noise"] is not None
+    inputs = {name: decided[name].values for name in fit.law.inputs}
+    loss = predict(fit, mean=not noisy, seed=seed if noisy else None, **inputs)
+    spread, tail = interval(loss, prob).values, interval(decided.regret, prob).values
+    middle, optimum = loss.median(("chain", "draw")).values, interval(best, prob)
+    steps = (np.arange(_DRAWS) + 0.5) / _DRAWS
+    quantiles = loss.quantile(steps, ("chain", "draw")).transpose("run", "quantile").values
+    moving = [str(n).removesuffix("_band") for n in decided.data_vars if str(n).endswith("_band")]
+    rows = []
+    for i, budget in enumerate(decided.budget.values):
+        at = decided.isel(budget=i)
+        rows.append(
+            {
+                "budget": float(budget),
+                "plan": {name: float(at[name]) for name in fit.law.inputs},
+                "loss": {
+                    "lower": float(spread[i, 0]),
+                    "median": float(middle[i]),
+                    "upper": float(spread[i, 1]),
+                },
+                "draws": quantiles[i].tolist() if np.ptp(quantiles[i]) else [float(middle[i])],
+                "regret": {"mean": float(at.expected_regret), "upper": float(tail[i, 1])},
+                "band": {name: at[f"{name}_band"].values.tolist() for name in moving},
+                "optimum": {name: optimum[name].values[i].tolist() for name in moving},
+                "extrapolation": float(at.extrapolation),
+                "at_bound": float(best.at_bound[i]),
+            }
+        )
+    return rows, best
+
+
+def _sizes(
+    fit: Fit, space: Plans, budget: float, within: float, options: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """What smaller and larger models would cost in expected loss, at the same budget."""
+    if space.free is None or variable(space.free, fit.law.variables).scale is None:
+        return []
+    found: list[dict[str, Any]] = []
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AllocationWarning)
+        plan = decide(fit, budget, within=within, trust=True, **options)
+        for factor in (0.25, 0.5, 2.0, 4.0):
+            size = factor * float(plan[space.free])
+            held = {**(options["fixed"] or {}), space.free: size}
+            try:
+                rest = {k: v for k, v in (options["bounds"] or {}).items() if k != space.free}
+                kept = {**options, "fixed": held, "bounds": rest or None}
+                other = decide(fit, budget, within=within, trust=True, **kept)
+            except InputError:
+                continue
+            more = float(other.expected_loss - plan.expected_loss)
+            inputs = {name: float(other[name]) for name in fit.law.inputs}
+            found.append({"factor": factor, "plan": inputs, "more": more})
+    return found
+
+
+def _scores(fits: Mapping[str, Fit]) -> pd.DataFrame | str | None:
+    """How well each fit predicts runs left out; or why that is not known."""
+    if len(fits) < 2:
+        return None
+    from bayescale.comparison import compare
+    from bayescale.diagnostics import FitWarning
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FitWarning)  # The table's reading says so too.
+            return compare(fits)
+    except InputError as error:
+        return str(error)
+
+
+# --- words ----------------------------------------------------------------------------------------
+
+
+def percent(prob: float) -> str:
+    """A probability for people."""
+    return f"{100 * prob:g}\u00a0%"
+
+
+def times(value: float) -> str:
+    """A ratio for people."""
+    return f"{value:.2g}×" if value < 99.5 else f"{float(f'{value:.3g}'):,.0f}×"
+
+
+def nats(value: float) -> str:
+    """A small difference of losses for people."""
+    return f"{value:.4f}" if value >= 5e-5 else "less than 0.0001"
+
+
+def plan_words(plan: Mapping[str, float], extra: Any = ()) -> str:
+    """A plan as part of a sentence: ``N = 7B on D = 140B tokens``."""
+    tokens = [name for name in plan if variable(name, extra).unit == "tokens"]
+    parts = [f"{n} = {format_number(x)}" for n, x in plan.items() if n not in tokens]
+    data = [f"{n} = {format_number(plan[n])} tokens" for n in tokens]
+    if not data:
+        return _listed(parts)
+    return f"{_listed(parts)} on {_listed(data)}" if parts else _listed(data)
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

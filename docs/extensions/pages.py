@@ -1,0 +1,140 @@
+"""Two directives that write pages from what is already in the code.
+
+``{example} NAME`` is an example of ``examples/``: its question, prose, figure, output and code.
+``.. laws::`` is every law of the package: formula, letters, priors and published coefficients.
+"""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+from docutils import nodes
+from numpydoc.docscrape import NumpyDocString
+from sphinx.util.docutils import SphinxDirective
+
+HERE = Path(__file__).parents[1]
+EXAMPLES = HERE.parent / "examples"
+CERTAINTY = {
+    "full text": "read in the paper",
+    "official code": "read in the authors' code",
+    "third-party code": "read in other people's code",
+    "notes": "read in notes on the paper",
+    "second-hand": "second-hand",
+    "refit": "fitted here to the authors' runs",
+}
+
+
+class Example(SphinxDirective):
+    """The page of one example."""
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        name = self.arguments[0]
+        path = EXAMPLES / f"{name}.py"
+        self.env.note_dependency(str(path))
+        question, _, prose = ast.get_docstring(ast.parse(path.read_text("utf-8"))).partition("\n\n")
+        parts = [f"# {' '.join(question.split())}", prose]
+        if (HERE / "gallery" / f"{name}.svg").is_file():
+            parts.append(f"![what {name}.py draws](/gallery/{name}.svg)")
+        if (HERE / "gallery" / f"{name}.txt").is_file():
+            parts.append(f"## What it prints\n\n```{{literalinclude}} /gallery/{name}.txt\n"
+                         ":language: text\n:class: output\n```")
+        parts.append(f"## The script\n\n```{{literalinclude}} /../examples/{name}.py\n"
+                     ":language: python\n:start-at: import sys\n```")
+        return self.parse_text_to_nodes("\n\n".join(parts), allow_section_headings=True)
+
+
+class Inputs(SphinxDirective):
+    """The vocabulary of inputs."""
+
+    def run(self) -> list[nodes.Node]:
+        from bayescale import VARIABLES
+
+        rows = [
+            (f"``{one.name}``", one.unit or "(a number)", one.description)
+            for one in VARIABLES.values()
+        ]
+        text = listed("letters", "20 20 60", ("input", "unit", "meaning"), rows)
+        return self.parse_text_to_nodes("\n".join(text))
+
+
+class Laws(SphinxDirective):
+    """Every law: what its module says, its letters, and published coefficients."""
+
+    def run(self) -> list[nodes.Node]:
+        from bayescale import models
+
+        text = []
+        for name in sorted(models.laws()):
+            law = models.laws()[name]
+            module = sys.modules[law.function.__module__]
+            self.env.note_dependency(module.__file__)
+            text += [f".. _law-{name}:", "", name, "=" * len(name), ""]
+            others = [n for n in module.__all__ if n in models.laws() and n != name]
+            if others and name != module.__name__.rpartition(".")[2]:
+                home = module.__name__.rpartition(".")[2]
+                text += [f"See also :ref:`{home} <law-{home}>`, of the same paper.", ""]
+                text += [first_sentence(law), ""]
+            else:
+                text += [module.__doc__.strip(), ""]
+            text += letters(law)
+            text += published(law)
+        return self.parse_text_to_nodes("\n".join(text), allow_section_headings=True)
+
+
+def first_sentence(law) -> str:
+    return law.summary
+
+
+def letters(law) -> list[str]:
+    """A table of inputs and coefficients, from the docstring and the priors."""
+    from bayescale.variables import variable
+
+    rows = []
+    for entry in NumpyDocString(law.__doc__)["Parameters"]:
+        names = [name.strip() for name in (entry.name or entry.type).split(",")]
+        meaning = " ".join(entry.desc)
+        for i, name in enumerate(names):
+            if name in law.inputs:
+                unit = variable(name, law.variables).unit
+                what = f"input, {unit}" if unit else "input"
+            else:
+                prior = law.priors[name]
+                what = f"{'' if prior.role == 'plain' else prior.role + ', '}{short(prior)}"
+            rows.append((f"``{name}``", what, meaning if i == 0 else "(as above)"))
+    missing = {*law.inputs, *law.priors} - {row[0].strip("`") for row in rows}
+    if missing:
+        raise ValueError(f"law {law.name!r}: its docstring does not say what {missing} are")
+    return listed("letters", "18 30 52", ("letter", "what it is, and prior", "meaning"), rows)
+
+
+def short(prior) -> str:
+    text = str(prior).replace(" x reference loss", " × reference loss")
+    return re.sub(r"median ", "", text)
+
+
+def published(law) -> list[str]:
+    if not law.published:
+        return ["No coefficients of this law could be obtained.", ""]
+    rows = []
+    for name, one in law.published.items():
+        values = ", ".join(f"``{c}`` {value:.5g}" for c, value in one.values.items())
+        source = f"{one.source}; {CERTAINTY[one.certainty]}. {one.note}".strip()
+        rows.append((f"``{name}``", values, source))
+    return listed("published", "18 34 48", ("published set", "raw units", "source"), rows)
+
+
+def listed(kind: str, widths: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+    text = [".. list-table::", f"   :class: {kind}", "   :header-rows: 1", f"   :widths: {widths}", ""]
+    for row in (head, *rows):
+        text += [f"   {'*' if i == 0 else ' '} - {cell}" for i, cell in enumerate(row)]
+    return [*text, ""]
+
+
+def setup(app):
+    app.add_directive("example", Example)
+    app.add_directive("inputs", Inputs)
+    app.add_directive("laws", Laws)
+    return {"parallel_read_safe": True}
