@@ -1,7 +1,7 @@
 # Every target but help and clean makes .venv ready first, which takes no time once it is.
 BIN := .venv/bin
 
-.PHONY: help setup demo test lint types wheel check validate clean
+.PHONY: help setup demo test lint types wheel docs check validate clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -28,7 +28,10 @@ wheel: setup  ## Build the sdist and the wheel into dist/ and look inside them
 	rm -rf build bayescale.egg-info
 	BAYESCALE_DIST=dist $(BIN)/pytest -q tests/test_packaging.py
 
-check: lint types test wheel  ## All of the above: what a change must pass
+docs: setup  ## Build the documentation into site/
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs site
+
+check: lint types test wheel docs  ## All of the above: what a change must pass
 
 # pytest's status 5 says that there are no slow tests.
 validate: setup  ## Run the longer studies and the benchmarks
@@ -38,5 +41,5 @@ validate: setup  ## Run the longer studies and the benchmarks
 	done
 
 clean:  ## Remove what builds and tools leave behind, but not .venv
-	rm -rf build dist bayescale.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf build dist site bayescale.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -128,12 +128,12 @@ class _Logged:
         logged = np.asarray(self.logged["step"], dtype=float)
         # By position: labels of rows may repeat.
         for rows in self.runs.groupby(self.settings, sort=False).indices.values():
-            steps = np.sort(logged[rows])
+            steps = np.sort(logged[rows][np.isfinite(logged[rows])])
             gaps = np.diff(steps)
             even = len(steps) >= 5 and gaps.min() > 0 and np.ptp(gaps) < 1e-6 * gaps.max()
             if len(np.unique(steps)) >= CURVE or even:
                 raise InputError(
-                    f"{len(rows)} rows of one configuration at steps {steps[0]:g} to "
+                    f"{len(steps)} rows of one configuration at steps {steps[0]:g} to "
                     f"{steps[-1]:g} look like one run's loss curve; {_WHY}. Name the column that "
                     "tells runs apart, columns={'run': '...'}, or if every row is a finished run "
                     "of its own, checkpoints='keep'"

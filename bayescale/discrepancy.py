@@ -184,11 +184,14 @@ def find_walk(law: Law, scaled: Mapping[str, np.ndarray], weights: np.ndarray) -
 
 def departure(scaled: Mapping[str, Any], bends: Mapping[Knot, Any]) -> Any:
     """The log factor ``g`` on what lies above the floor, at inputs over their reference."""
-    x = {knot.input: _decades(scaled[knot.input]) for knot in bends}
+    x = {name: _decades(scaled[name]) for name in dict.fromkeys(knot.input for knot in bends)}
+    ends = {name: (np.nanmin(values), np.nanmax(values)) for name, values in x.items()}
     total: Any = 0.0
     tilts: dict[str, Any] = dict.fromkeys(x, 0.0)
     for knot, bend in bends.items():
-        total = total + bend * knot.distance(x)
+        # Most knots lie further out than any input.
+        if max(knot.side * end for end in ends[knot.input]) > knot.at - SPACING / 2:
+            total = total + bend * knot.distance(x)
         if knot.tilt:
             total = total - bend * knot.level
             tilts |= {name: tilts[name] + bend * slope for name, slope in knot.tilt}

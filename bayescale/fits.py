@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescale.errors import InputError
-from bayescale.files import replacing
+from bayescale.files import replacing, seal
+from bayescale.fit_files import about_saved, damaged, read_tree, wrong_about, wrong_draws
 from bayescale.law import Law
 from bayescale.variables import variable
 
@@ -81,6 +82,7 @@ class Fit:
         """
         with replacing(path) as part:
             self.tree.to_netcdf(part, engine="h5netcdf")
+            seal(part)
 
     def __repr__(self) -> str:
         rows = "published" if self.runs is None else f"{self.runs.sizes['run']} runs"
@@ -90,6 +92,8 @@ class Fit:
 
 def load_fit(path: str | os.PathLike[str], law: Law | None = None) -> Fit:
     """Read a fit from a NetCDF file.
+
+    A file is data: nothing in it is ever run.
 
     Parameters
     ----------
@@ -109,21 +113,13 @@ def load_fit(path: str | os.PathLike[str], law: Law | None = None) -> Fit:
         If there is no such file, it is not a fit, it is of another format version, or the law
         (its name, inputs, coefficients or formula) is not the one it was made with.
     """
-    import xarray as xr
-
     source = Path(path)
     if not source.is_file():
         raise InputError(f"there is no file {source}; fit.save(path) writes one")
-    try:
-        with xr.open_datatree(source, engine="h5netcdf") as opened:
-            tree = opened.load()
-            about = json.loads(tree.attrs["bayescale"])
-            version = about["format"]
-    except Exception as error:
-        raise InputError(
-            f"{source} is not a bayescale fit, or is damaged ({type(error).__name__}); make it "
-            "again with fit.save(path)"
-        ) from error
+    about = about_saved(source)
+    if about is None:
+        raise damaged(source, "it holds no fit")
+    version = about.get("format")
     if version != FORMAT:
         raise InputError(
             f"{source} has file format {version} (written by bayescale {about.get('version')}); "
@@ -131,6 +127,8 @@ def load_fit(path: str | os.PathLike[str], law: Law | None = None) -> Fit:
         )
     if law is not None and not isinstance(law, Law):
         raise InputError(f"law= is a law (made by @bayescale.law), not {type(law).__name__}")
+    if wrong := wrong_about(about):
+        raise damaged(source, wrong)
     if law is None:
         from bayescale.models import laws
 
@@ -151,6 +149,9 @@ def load_fit(path: str | os.PathLike[str], law: Law | None = None) -> Fit:
             f"{source} was made with another formula of {law.name!r}, which gave {then:.6g} where "
             f"it now gives {now:.6g}; load it with the law it was made with, or fit the runs again"
         )
+    tree = read_tree(source)
+    if wrong := wrong_draws(law, about, tree):
+        raise damaged(source, wrong)
     return Fit(law, tree)
 
 

@@ -57,6 +57,8 @@ def optimum(
     budgets: np.ndarray,
     draws: int,
     scouts: Problems | None = None,
+    *,
+    alike: bool = True,
 ) -> Optimum:
     """Minimise a function of the plan for every draw and budget.
 
@@ -72,6 +74,9 @@ def optimum(
         Number of draws.
     scouts
         The same functions, roughly: to find the basins with.
+    alike
+        Whether the draws' functions have their basins in like places, so that a few draws find
+        them for all. Where one input is free, all draws look for themselves otherwise.
 
     Raises
     ------
@@ -90,7 +95,7 @@ def optimum(
     for cell in np.arange(at_nodes.shape[1]).reshape(draws, size).T:
         starts += [
             (cell[given], start[:, given])
-            for start in _starts(problems, scouts or problems, at_nodes[:, cell], box, size)
+            for start in _starts(problems, scouts or problems, at_nodes[:, cell], box, size, alike)
             if (given := np.isfinite(start).all(axis=0)).any()
         ]
     if starts:
@@ -151,13 +156,18 @@ def _rows(draw: Any, budget: Any, listed: Any) -> np.ndarray:
 
 
 def _starts(
-    problems: Problems, scouts: Problems, rows: np.ndarray, box: np.ndarray, cells: int
+    problems: Problems,
+    scouts: Problems,
+    rows: np.ndarray,
+    box: np.ndarray,
+    cells: int,
+    alike: bool,
 ) -> list[np.ndarray]:
     """Starts for each problem, from the basins of a grid; NaN where there is no further one."""
     k, n = box.shape[1], rows.shape[1]
     if k == 0:
         return [np.empty((0, n))]
-    most = int(np.clip(_SCOUTED // (points(k) * cells), *_SCOUTS))
+    most = int(np.clip(_SCOUTED // (points(k) * cells), *_SCOUTS)) if alike or k > 1 else n
     few = np.unique(np.linspace(0, n - 1, min(n, most)).round().astype(int))
     found = basins(scouts, rows[:, few], box, _MOST_STARTS)
     if len(few) < n:

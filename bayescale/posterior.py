@@ -109,7 +109,7 @@ class Problem:
 
     @property
     def data(self) -> dict[str, Any]:
-        """What the density needs of the runs, by name: scaled inputs, log loss, loss scale …"""
+        """What the density needs of the runs, by name: scaled inputs, log loss and the like."""
         found = self.scaled_inputs
         for part in (self.groups, self.walk, self.effects):
             found |= part.members if part else {}

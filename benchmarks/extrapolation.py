@@ -26,7 +26,7 @@ from bayescale.models import coupled, dense
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 CUTS = (0.2, 0.35, 0.5)
-SETTINGS = {"draws": 500, "tune": 1000}
+SETTINGS = {"draws": 250, "tune": 800}
 CALIBRATED = dict(bs.CALIBRATED)
 PARTS = {"weights": ("weights",), "scaled noise": ("noise",), "discrepancy": ("discrepancy",)}
 
@@ -140,6 +140,7 @@ def write(table, name, **kwargs):
 def main():
     RESULTS.mkdir(exist_ok=True)
     table = scores(series(), variants())
+    write(table, "extrapolation.csv", index=False)
     if "measured" not in sys.argv[1:]:
         few = {n: v for n, v in variants().items() if n == "textbook" or "calibrated" in n}
         table = pd.concat([table, scores(simulated(), few)], ignore_index=True)

@@ -30,10 +30,9 @@ myst_heading_anchors = 3
 
 # --- the reference, from docstrings ---------------------------------------------------------------
 
-default_role = None
+default_role = "literal"
 autosummary_generate = False
 autodoc_typehints_format = "short"
-autodoc_preserve_defaults = True
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 88
 numpydoc_show_class_members = False

@@ -10,9 +10,8 @@ import scipy.stats
 import xarray as xr
 
 import bayescale as bs
-from bayescale.elpd import held_out_scores
+from bayescale.elpd import held_out_scores, loo_scores
 from bayescale.models import dense, sparse
-from bayescale.elpd import loo_scores
 from bayescale.scoring import log_score
 
 UNRELIABLE = pytest.mark.filterwarnings("ignore:.*Pareto k is too high")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import bayescale as bs
-from bayescale.discrepancy import INFORMED, REACH, SPACING, Knot, bent, departure, find_walk
+from bayescale.discrepancy import INFORMED, REACH, SPACING, Knot, bent, departure
 from bayescale.models import coupled, dense, kaplan, sparse
 from bayescale.posterior import problem
 

@@ -1,9 +1,8 @@
-"""The examples run, and so does the page on adding a law."""
+"""The examples run."""
 
 import ast
 import importlib.util
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +11,6 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
-PAGE = ROOT / "docs" / "adding_a_law.md"
-BLOCK = re.compile(r"^```python(?P<slow> slow)?\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def name(path):
@@ -55,38 +52,3 @@ def test_an_example_runs(path, tmp_path):
     drawn = [figure] if figure.is_file() else list(figure.glob("*.png"))
     assert drawn
     assert all(path.stat().st_size > 5_000 for path in drawn)
-
-
-def blocks():
-    return list(BLOCK.finditer(PAGE.read_text(encoding="utf-8")))
-
-
-def run_page(*, slow):
-    scope = {"__name__": "page"}
-    for block in blocks():
-        code = compile(block["code"], f"{PAGE.name}, block", "exec")
-        if slow or not block["slow"]:
-            exec(code, scope)
-    return scope
-
-
-@pytest.fixture
-def elsewhere(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def test_the_blocks_on_adding_a_law_run(elsewhere, capsys):
-    assert len(blocks()) >= 8
-    scope = run_page(slow=False)
-    assert scope["with_depth"].inputs == ("N", "D", "depth")
-    assert (elsewhere / "mine.nc").is_file()
-    assert scope["again"].posterior.equals(scope["prior"].posterior)
-    assert "7.22e+10 parameters" in capsys.readouterr().out
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("elsewhere")
-def test_all_blocks_on_adding_a_law_run():
-    scope = run_page(slow=True)
-    assert scope["fit"].runs.sizes["run"] == 199

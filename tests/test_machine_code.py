@@ -1,6 +1,8 @@
 """The compiled density is the posterior, to rounding, with its exact gradient."""
 
 import ctypes
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -102,6 +104,19 @@ def test_one_density_serves_tables_of_every_length():
         assert evaluate(density, task.data, x)[1] == pytest.approx(task.log_density(x[None])[0])
 
 
+def test_a_fit_loads_no_pymc():
+    code = (
+        "import sys, bayescale as bs\n"
+        "from bayescale.models import dense\n"
+        "runs = bs.load_runs('olmo_ladder').query('not target')\n"
+        "bs.fit(dense, runs, draws=50, tune=100, chains=1, seed=1, progress=False)\n"
+        "print([name in sys.modules for name in ('nutpie', 'pymc', 'pytensor')])"
+    )
+    options = [sys.executable, "-W", "ignore", "-c", code]
+    done = subprocess.run(options, capture_output=True, text=True)
+    assert done.stdout.strip() == "[True, False, False]", done.stderr
+
+
 # --- operations -----------------------------------------------------------------------------------
 
 
@@ -142,6 +157,37 @@ FUNCTIONS = {
 @given(x=st.floats(0.11, 4.0), apart=st.floats(1.05, 1.9))
 def test_operations_and_their_derivatives(name, x, apart):
     assert_derivative(FUNCTIONS[name], x, x * apart)
+
+
+def compiled(function, x):
+    """The function at every number of a row, from compiled code."""
+
+    def one(u, data):
+        return sum_rows(where(data["chosen"] > 0, function(data["row"] * u["x"]), 0.0))
+
+    rows = [{"row": x, "chosen": chosen} for chosen in np.eye(len(x))]
+    density = compile_density(one, ("x",), rows[0])
+    return np.array([evaluate(density, row, (1.0,))[1] for row in rows])
+
+
+def test_exponentials_and_logarithms_are_exact_to_two_units():
+    rng = np.random.default_rng(0)
+    x = np.concatenate([rng.uniform(-700, 700, 200), rng.normal(0, 1, 200), [0.0, -1e-300, 1e-17]])
+    np.testing.assert_allclose(compiled(bs.exp, x), np.exp(x), rtol=4.5e-16)
+    x = np.concatenate([10 ** rng.uniform(-300, 300, 200), rng.uniform(0.4, 2.5, 200)])
+    x = np.concatenate([x, [1.0, 5e-324, 1e-310, np.nextafter(1, 0), np.nextafter(1, 2)]])
+    np.testing.assert_allclose(compiled(bs.log, x), np.log(x), rtol=4.5e-16)
+    x = np.concatenate([10 ** rng.uniform(-300, 300, 200), rng.uniform(-0.99, 2.5, 200), [0.0]])
+    np.testing.assert_allclose(compiled(bs.log1p, x), np.log1p(x), rtol=6e-16)
+
+
+def test_exponentials_and_logarithms_at_their_ends():
+    x = np.array([-np.inf, -1e4, -0.0, 1e4, np.inf, np.nan])
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(compiled(bs.exp, x), np.exp(x))
+        for function, numpy in ((bs.log, np.log), (bs.log1p, np.log1p)):
+            x = np.array([-np.inf, -2.0, -1.0, 0.0, np.inf, np.nan])
+            np.testing.assert_array_equal(compiled(function, x), numpy(x))
 
 
 @pytest.mark.parametrize("x", [0.01, 0.4, 1.0, 3.3, 40.0, 1e4])

@@ -80,9 +80,10 @@ def _show_warning(
 _OPTIONS = (
     (r"\b(choose|fixed)=\{'(\w+)': \[?\.\.\.\]?\}", r"--\1 \2=..."),
     (r"\b(choose|fixed)=\{\.\.\.\}", r"--\1 NAME=..."),
-    (r"\bbounds=", "--bounds"),
+    (r"\b(bounds|choose)=", r"--\1"),
+    (r"\btrust=True", "--trust"),
     (r"\bpass cost=", "give --cost"),
-    (r"(?<!-)\b(prob|within|batch|most|rank) is\b", r"--\1 is"),
+    (r"(?<!-)\b(prob|within|batch|most|rank|risk|level) is\b", r"--\1 is"),
     (r"\braise most=", "raise --most"),
     (r"\bdraws=(\d+)", r"--draws \1"),
     (r"\bpriors=\.\.\.", "--fixed NAME=VALUE"),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bayescale.errors import InputError
+from bayescale.fit_files import about_saved
 from bayescale.law import Law
 
 if TYPE_CHECKING:
@@ -25,13 +25,14 @@ def open_fit(path: Path, law: Law | None = None, group: str | None = None) -> Fi
     InputError
         If it is not a fit, or its law is neither given nor one of the package's.
     """
-    from bayescale.fits import load_fit
+    from bayescale.fits import FORMAT, load_fit
     from bayescale.groups import group as one_group
     from bayescale.models import laws
 
     if law is None:
-        about = _about(path)
-        if about is not None and about.get("law") not in laws():
+        about = about_saved(path) or {}
+        known = about.get("format") == FORMAT and isinstance(about.get("law"), str)
+        if known and about["law"] not in laws():
             raise InputError(
                 f"{path} holds a fit of {about.get('signature')}, which is not one of the "
                 f"package's laws; give it with --law path/to/file.py:{about.get('law')}"
@@ -55,7 +56,7 @@ def open_fits(paths: Sequence[Path], laws: Sequence[Law] = ()) -> dict[str, Fit]
         raise InputError("the same file is given twice; a comparison is of different fits")
     own = {law.name: law for law in laws}
     return {
-        name: open_fit(path, own.get((_about(path) or {}).get("law", "")))
+        name: open_fit(path, own.get(str((about_saved(path) or {}).get("law"))))
         for name, path in zip(names, paths, strict=True)
     }
 
@@ -84,19 +85,7 @@ def check_fit_path(path: Path, *, force: bool = False) -> None:
         raise InputError(f"cannot save to {path}: the folder {path.parent} does not exist")
     if not os.access(path.parent, os.W_OK):
         raise InputError(f"cannot save to {path}: the folder {path.parent} may not be written to")
-    if path.exists() and not force and _about(path) is None:
+    if path.exists() and not force and about_saved(path) is None:
         raise InputError(
             f"{path} exists and is not a bayescale fit; give another name, or --force to replace it"
         )
-
-
-def _about(path: Path) -> dict[str, Any] | None:
-    """What a file says of the fit it holds; None if it holds none."""
-    import h5netcdf
-
-    try:
-        with h5netcdf.File(path, "r") as file:
-            about = json.loads(file.attrs["bayescale"])
-    except (OSError, KeyError, ValueError, TypeError):
-        return None
-    return about if isinstance(about, dict) else None

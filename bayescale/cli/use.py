@@ -183,6 +183,21 @@ def decide(
         str,
         typer.Option("--within", metavar="NATS", help="Loss that near-optimal plans may give up."),
     ] = "0.005",
+    risk: Annotated[
+        str,
+        typer.Option(
+            "--risk",
+            metavar="RISK",
+            help="What is least: mean, quantile, or cvar (the mean of the worst losses).",
+        ),
+    ] = "mean",
+    level: Annotated[
+        str,
+        typer.Option("--level", metavar="P", help="Of the quantile; cvar is of what lies above."),
+    ] = "0.9",
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Decide also with a fit that failed its diagnostics.")
+    ] = False,
     fixed: Fixed = None,
     choose: Choose = None,
     bounds: Bounds = None,
@@ -200,6 +215,7 @@ def decide(
       bayescale decide fit.nc --budget 1e24
       bayescale decide fit.nc --budget 1e24 --bounds N=:100B --within 0.01
       bayescale decide moe.nc --budget 1e23 --choose G=1,2,4,8 --json
+      bayescale decide fit.nc --budget 1e24 --risk cvar --level 0.8
 
     JSON: law, noise, published, simulated, prob, within and budgets, each with budget,
     extrapolation, plan (every input), expected_loss, loss, expected_regret, regret (mean, median,
@@ -210,7 +226,7 @@ def decide(
 
     show, share = printer(json, csv), probability(prob)
     budgets = [number("--budget", text) for text in budget]
-    give_up = number("--within", within)
+    give_up, share_of = number("--within", within), number("--level", level)
     options = plan_options(fixed, choose, bounds, cost)
     fitted = open_fit(fit, find_law(law) if law else None, group)
     check_ungrouped(fitted, fit)
@@ -218,7 +234,8 @@ def decide(
     from bayescale.cli.plans import decision_document, show_decision
     from bayescale.decision import decide as best_plan
 
-    plan = best_plan(fitted, budgets, within=give_up, **options)
+    attitude: dict[str, Any] = {"risk": risk, "level": share_of, "trust": trust}
+    plan = best_plan(fitted, budgets, within=give_up, **attitude, **options)
     document = decision_document(fitted, plan, share)
     show(document, document["budgets"], show_decision)
 

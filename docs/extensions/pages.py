@@ -1,13 +1,17 @@
-"""Two directives that write pages from what is already in the code.
+"""Directives that write pages from what is there already: code, docstrings and measured results.
 
 ``{example} NAME`` is an example of ``examples/``: its question, prose, figure, output and code.
-``.. laws::`` is every law of the package: formula, letters, priors and published coefficients.
+``.. laws::`` is every law of the package: formula, letters, priors and published coefficients;
+``.. inputs::`` the vocabulary of their inputs. ``{results} FILE.csv`` is a table of
+``benchmarks/results/``, with a line ``column = heading`` for each column shown.
 """
 
 import ast
+import csv
 import re
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 from docutils import nodes
 from numpydoc.docscrape import NumpyDocString
@@ -15,6 +19,7 @@ from sphinx.util.docutils import SphinxDirective
 
 HERE = Path(__file__).parents[1]
 EXAMPLES = HERE.parent / "examples"
+RESULTS = HERE.parent / "benchmarks" / "results"
 CERTAINTY = {
     "full text": "read in the paper",
     "official code": "read in the authors' code",
@@ -39,10 +44,14 @@ class Example(SphinxDirective):
         if (HERE / "gallery" / f"{name}.svg").is_file():
             parts.append(f"![what {name}.py draws](/gallery/{name}.svg)")
         if (HERE / "gallery" / f"{name}.txt").is_file():
-            parts.append(f"## What it prints\n\n```{{literalinclude}} /gallery/{name}.txt\n"
-                         ":language: text\n:class: output\n```")
-        parts.append(f"## The script\n\n```{{literalinclude}} /../examples/{name}.py\n"
-                     ":language: python\n:start-at: import sys\n```")
+            parts.append(
+                f"## What it prints\n\n```{{literalinclude}} /gallery/{name}.txt\n"
+                ":language: text\n```"
+            )
+        parts.append(
+            f"## The script\n\n```{{literalinclude}} /../examples/{name}.py\n"
+            ":language: python\n:start-at: import sys\n```"
+        )
         return self.parse_text_to_nodes("\n\n".join(parts), allow_section_headings=True)
 
 
@@ -76,7 +85,7 @@ class Laws(SphinxDirective):
             if others and name != module.__name__.rpartition(".")[2]:
                 home = module.__name__.rpartition(".")[2]
                 text += [f"See also :ref:`{home} <law-{home}>`, of the same paper.", ""]
-                text += [first_sentence(law), ""]
+                text += [law.summary, ""]
             else:
                 text += [module.__doc__.strip(), ""]
             text += letters(law)
@@ -84,8 +93,26 @@ class Laws(SphinxDirective):
         return self.parse_text_to_nodes("\n".join(text), allow_section_headings=True)
 
 
-def first_sentence(law) -> str:
-    return law.summary
+class Results(SphinxDirective):
+    """A table of measured results, or how to make it where it is not there."""
+
+    required_arguments = 1
+    option_spec: ClassVar = {"script": str}
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        path, script = RESULTS / self.arguments[0], self.options["script"]
+        if not path.is_file():
+            text = f"*Not measured yet:* `python {script}` writes `benchmarks/results/{path.name}`."
+            return self.parse_text_to_nodes(text)
+        self.env.note_dependency(str(path))
+        shown = dict(map(str.strip, line.split("=", 1)) for line in self.content if line.strip())
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [[row[name] or "–" for name in shown] for row in csv.DictReader(file)]
+        table = [" | ".join(cells) for cells in (shown.values(), ["---"] * len(shown), *rows)]
+        lines = [f"| {row} |" for row in table]
+        lines += ["", f"Measured by `python {script}`; `benchmarks/results/{path.name}` has more."]
+        return self.parse_text_to_nodes("\n".join(lines))
 
 
 def letters(law) -> list[str]:
@@ -107,12 +134,12 @@ def letters(law) -> list[str]:
     missing = {*law.inputs, *law.priors} - {row[0].strip("`") for row in rows}
     if missing:
         raise ValueError(f"law {law.name!r}: its docstring does not say what {missing} are")
-    return listed("letters", "18 30 52", ("letter", "what it is, and prior", "meaning"), rows)
+    return listed("letters", "14 34 52", ("letter", "what it is, and prior", "meaning"), rows)
 
 
 def short(prior) -> str:
     text = str(prior).replace(" x reference loss", " × reference loss")
-    return re.sub(r"median ", "", text)
+    return re.sub(r"\b(?:median|mean) ", "", text)
 
 
 def published(law) -> list[str]:
@@ -127,7 +154,13 @@ def published(law) -> list[str]:
 
 
 def listed(kind: str, widths: str, head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
-    text = [".. list-table::", f"   :class: {kind}", "   :header-rows: 1", f"   :widths: {widths}", ""]
+    text = [
+        ".. list-table::",
+        f"   :class: {kind}",
+        "   :header-rows: 1",
+        f"   :widths: {widths}",
+        "",
+    ]
     for row in (head, *rows):
         text += [f"   {'*' if i == 0 else ' '} - {cell}" for i, cell in enumerate(row)]
     return [*text, ""]
@@ -135,6 +168,7 @@ def listed(kind: str, widths: str, head: tuple[str, ...], rows: list[tuple[str, 
 
 def setup(app):
     app.add_directive("example", Example)
+    app.add_directive("results", Results)
     app.add_directive("inputs", Inputs)
     app.add_directive("laws", Laws)
     return {"parallel_read_safe": True}

@@ -1,0 +1,180 @@
+"""The documentation: blocks print what the pages say, commands exist, nothing is left out."""
+
+import contextlib
+import io
+import math
+import re
+import shlex
+import warnings
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import pytest
+import typer
+
+import bayescale as bs
+from bayescale.cli import app
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(DOCS.rglob("*.md"))
+BLOCK = re.compile(
+    r"^```python(?P<slow> slow)?\n(?P<code>.*?)^```$(?:\n\n```text\n(?P<output>.*?)^```$)?",
+    re.MULTILINE | re.DOTALL,
+)
+SHELL = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
+
+
+class Block(NamedTuple):
+    """A block of Python, whether it takes long, and what the page says that it prints."""
+
+    code: str
+    slow: bool
+    output: str | None
+
+
+def blocks(page):
+    text = page.read_text(encoding="utf-8")
+    assert text.count("```python") == len(BLOCK.findall(text)), (
+        "a block is not fenced as others are"
+    )
+    return [Block(m["code"], bool(m["slow"]), m["output"]) for m in BLOCK.finditer(text)]
+
+
+def name(page):
+    return page.relative_to(DOCS).with_suffix("").as_posix()
+
+
+WITH_CODE = [page for page in PAGES if blocks(page)]
+WITH_SLOW = [page for page in WITH_CODE if any(block.slow for block in blocks(page))]
+
+
+def run_page(page, *, slow):
+    """The page's names after its blocks have run, one after the other; all that they printed."""
+    scope, everything = {"__name__": "page"}, ""
+    for number, block in enumerate(blocks(page), start=1):
+        code = compile(block.code, f"{page.name}, block {number}", "exec")
+        if block.slow and not slow:
+            continue
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed), warnings.catch_warnings():
+            # A page shows no warnings, so none may come that a reader ought to see.
+            for category in (bs.FitWarning, bs.AllocationWarning, bs.DesignWarning):
+                warnings.simplefilter("error", category)
+            exec(code, scope)
+        everything += printed.getvalue()
+        if block.output is not None:
+            assert not differences(printed.getvalue(), block.output)
+    return scope, everything
+
+
+def differences(printed, shown):
+    """Where what was printed is not what the page shows: words exactly, numbers nearly.
+
+    Draws differ a little between machines: numbers may by one part in fifty, or by two in their
+    last digit.
+    """
+    ours, theirs = (NUMBER.sub("#", text).split() for text in (printed, shown))
+    if ours != theirs:
+        return [(ours, theirs)]
+    pairs = zip(NUMBER.findall(printed), NUMBER.findall(shown), strict=True)
+    return [pair for pair in pairs if not near(*pair)]
+
+
+def near(ours, theirs):
+    mantissa, _, power = theirs.partition("e")
+    last = 10.0 ** (int(power or 0) - len(mantissa.partition(".")[2]))
+    return math.isclose(float(ours), float(theirs), rel_tol=0.02, abs_tol=2.01 * last)
+
+
+def test_numbers_are_compared_by_value_and_words_as_they_are():
+    shown = "train 1.2e+10 parameters; 0.0040 nats"
+    assert not differences("train 1.3e+10  parameters; 0.0041 nats", shown)
+    assert differences("train 1.2e+11 parameters; 0.0040 nats", shown)
+    assert differences("train 1.2e+10 parameters; 0.0050 nats", shown)
+    assert differences("train 1.2e+10 tokens; 0.0040 nats", shown)
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_there_are_pages_with_code():
+    found = {name(page) for page in WITH_CODE}
+    assert found >= {"index", "tutorial", "which_law", "comparing", "adding_a_law", "extrapolation"}
+
+
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize("page", WITH_CODE, ids=name)
+def test_the_quick_blocks_of_a_page_run(page):
+    run_page(page, slow=False)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("elsewhere")
+@pytest.mark.parametrize("page", WITH_SLOW, ids=name)
+def test_all_blocks_of_a_page_run(page):
+    run_page(page, slow=True)
+
+
+def test_the_page_on_adding_a_law_ends_where_it_says(elsewhere):
+    scope, printed = run_page(DOCS / "adding_a_law.md", slow=False)
+    assert scope["with_depth"].inputs == ("N", "D", "depth")
+    assert (elsewhere / "mine.nc").is_file()
+    assert scope["again"].posterior.equals(scope["prior"].posterior)
+    assert "7.22e+10 parameters" in printed
+
+
+# --- shells ---------------------------------------------------------------------------------------
+
+
+def command_lines():
+    for page in (*PAGES, ROOT / "README.md"):
+        for block in SHELL.findall(page.read_text(encoding="utf-8")):
+            for line in block.replace("\\\n", " ").splitlines():
+                words = shlex.split(line, comments=True)
+                if words:
+                    yield pytest.param(words, id=f"{page.stem}: {' '.join(words[:2])}")
+
+
+@pytest.mark.parametrize("words", list(command_lines()))
+def test_a_command_exists_and_takes_its_options(words):
+    program, *arguments = words
+    if program == "make":
+        targets = re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert set(arguments) <= set(targets)
+    elif program == "python":
+        assert (ROOT / arguments[0]).is_file()
+    else:
+        assert program == "bayescale", f"what is {program!r}?"
+        group = typer.main.get_command(app)
+        command = group.commands[arguments[0]]
+        context = click.Context(command, info_name=arguments[0])
+        command.make_parser(context).parse_args(list(arguments[1:]))
+
+
+# --- completeness ---------------------------------------------------------------------------------
+
+
+def test_every_public_name_is_in_the_reference():
+    text = "\n".join(page.read_text() for page in (DOCS / "api").glob("*.rst"))
+    described = re.findall(
+        r"^\.\. auto(?:function|class|exception|data):: (\w+)$", text, re.MULTILINE
+    )
+    assert len(described) == len(set(described))
+    modules = {"cost", "models", "plotting"}
+    expected = set(bs.__all__) - modules | set(bs.plotting.__all__) | set(bs.cost.__all__)
+    assert set(described) == expected
+
+
+def test_every_example_is_in_the_gallery_with_what_it_prints_and_draws():
+    examples = {path.stem for path in (ROOT / "examples").glob("*.py")}
+    gallery = DOCS / "gallery"
+    for ending in ("md", "txt", "svg"):
+        assert {path.stem for path in gallery.glob(f"*.{ending}")} - {"index"} == examples
+    listed = (gallery / "index.md").read_text().split()
+    assert examples <= set(listed)
