@@ -17,7 +17,7 @@ from bayescale.errors import InputError
 from bayescale.quantities import format_number
 from bayescale.variables import VARIABLES
 
-__all__ = ["TAIL", "check_settings", "one_row_a_run"]
+__all__ = ["TAIL", "check_settings", "hashable", "one_row_a_run"]
 
 #: Share of a run's tokens, at its end, over which its loss is averaged.
 TAIL = 0.05
@@ -79,7 +79,7 @@ def one_row_a_run(
         If rows are checkpoints, or runs have not annealed, and ``checkpoints="refuse"``.
     """
     table = _Logged(runs, logged or {})
-    run = [_hashable(one) for one in run]
+    run = [hashable(one) for one in run]
     labels = next((one for one in run if table.tells_apart(one)), None)
     if labels is None:
         if checkpoints == "refuse":
@@ -232,7 +232,7 @@ class _Logged:
     def _reduced(self, labels: pd.Series, rows: list[tuple[int, np.ndarray]]) -> pd.DataFrame:
         """The last rows, with the loss of their tails; what else changes along a run is dropped."""
         ends = [end for end, _ in rows]
-        groups = self.runs.apply(_hashable).groupby(labels.to_numpy(), sort=False)
+        groups = self.runs.apply(hashable).groupby(labels.to_numpy(), sort=False)
         constant = groups.nunique().max() <= 1
         kept = [n for n in self.runs if n in VARIABLES or constant.get(n, True)]
         found = self.runs[kept].iloc[ends].reset_index(drop=True)
@@ -246,7 +246,7 @@ class _Logged:
         return found
 
 
-def _hashable(values: pd.Series) -> pd.Series:
+def hashable(values: pd.Series) -> pd.Series:
     """Values that can be compared and grouped: those that hold lists, as text."""
     if values.dtype == object:
         try:

@@ -150,7 +150,7 @@ def _refitted(
     seed: int | None,
     progress: bool | None,
 ) -> tuple[np.ndarray, int]:
-    """Scores of the held-out runs, set after set, and of how many the refit is not trusted."""
+    """Scores of the held-out runs, set after set; and of how many runs a refit is not trusted."""
     runs, options = table_of(fit), options_of(fit)
     remedy = {"cut": "hold out less: cuts=(0.2,)", "fold": "choose other folds"}.get(what, "")
     check_refits(fit.law, runs, held_out, options, what, remedy)
@@ -165,7 +165,8 @@ def _refitted(
         progress=progress,
         **options,
     )
-    doubtful = sum(len(scores) for scores, ok in results if not ok)
+    failed = [mask for mask, (_, ok) in zip(held_out.values(), results, strict=True) if not ok]
+    doubtful = int(np.any(failed, axis=0).sum()) if failed else 0
     return np.concatenate([scores for scores, _ in results]), doubtful
 
 

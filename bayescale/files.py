@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -12,10 +13,11 @@ from pathlib import Path
 
 from bayescale.errors import InputError
 
-__all__ = ["is_intact", "replacing", "seal"]
+__all__ = ["is_intact", "replacing", "sealed"]
 
 # HDF5 ignores what follows its own end of a file, and drops it when it changes the file.
 _SEAL = b"bayescale-sha256"
+_FULL = (errno.ENOSPC, errno.EFBIG, errno.EDQUOT)
 
 
 @contextmanager
@@ -34,7 +36,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     ------
     InputError
         If the folder does not exist or cannot be written to, or what is there under that name is
-        a folder or a device.
+        a folder or a device, or the disk is full.
 
     Examples
     --------
@@ -70,6 +72,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         with open(temporary, "rb+") as written:
             os.fsync(written.fileno())
         os.replace(temporary, target)
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise InputError(f"cannot save to {target}: {error.strerror}") from error
     finally:
         if os.path.exists(temporary):
             os.unlink(temporary)
@@ -84,11 +90,9 @@ def _mode(target: Path) -> int:
     return 0o666 & ~umask
 
 
-def seal(path: Path) -> None:
-    """Append a digest of an HDF5 file to it, by which damage is noticed."""
-    digest = _digest(path, path.stat().st_size)
-    with open(path, "ab") as file:
-        file.write(_SEAL + digest)
+def sealed(content: bytes) -> bytes:
+    """The content of an HDF5 file and a digest of it, by which damage is noticed."""
+    return content + _SEAL + hashlib.sha256(content).digest()
 
 
 def is_intact(path: Path) -> bool:

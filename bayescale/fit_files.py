@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +23,22 @@ __all__ = ["about_saved", "damaged", "read_tree", "wrong_about", "wrong_draws"]
 
 #: Most bytes of draws per byte of file; compressed by other tools it has far fewer.
 _LARGEST = 2000
+
+#: What entries may be, where they are there.
+_KINDS: dict[str, tuple[type, ...]] = {
+    "by": (str, NoneType),
+    "effects": (str, NoneType),
+    "knots": (list,),
+    "noise": (str, NoneType),
+    "noise_centre": (dict,),
+    "options": (dict,),
+    "priors": (dict,),
+    "probe": (int, float, NoneType),
+    "seed": (int, NoneType),
+    "simulated": (bool,),
+    "table": (str,),
+    "understood": (list,),
+}
 
 
 def about_saved(path: str | os.PathLike[str]) -> dict[str, Any] | None:
@@ -40,19 +57,38 @@ def about_saved(path: str | os.PathLike[str]) -> dict[str, Any] | None:
 
 
 def read_tree(source: Path) -> xr.DataTree:
-    """All groups of a file, in memory."""
+    """All groups of a file, in memory.
+
+    Raises
+    ------
+    InputError
+        If they cannot be read, or are not laid out as a fit's are.
+    """
+    import h5py
     import xarray as xr
 
     try:
-        with xr.open_datatree(source, engine="h5netcdf") as opened:
-            declared = sum(group.dataset.nbytes for group in opened.subtree)
-            if declared > _LARGEST * source.stat().st_size:
-                raise damaged(source, f"it declares {declared:.1e} bytes, far more than it has")
-            return opened.load()
-    except InputError:
-        raise
+        with h5py.File(source, "r") as file:
+            wrong = _wrong_layout(file, source.stat().st_size)
+        if not wrong:
+            with xr.open_datatree(source, engine="h5netcdf") as opened:
+                return opened.load()
     except Exception as error:
         raise damaged(source, type(error).__name__) from error
+    raise damaged(source, wrong)
+
+
+def _wrong_layout(file: Any, size: int) -> str:
+    """What would keep a reader busy for ever, or lead it elsewhere; nothing if all is well."""
+    import h5py
+
+    declared = 0
+    for group in file.values():
+        held = [group] if isinstance(group, h5py.Dataset) else [group[name] for name in group]
+        if any(isinstance(one, h5py.Group) for one in held):
+            return "it has groups in groups"
+        declared += sum(one.nbytes for one in held)
+    return "" if declared <= _LARGEST * size else f"it claims {declared:.1e} bytes, and has {size}"
 
 
 def damaged(source: Path, why: str) -> InputError:
@@ -66,10 +102,13 @@ def wrong_about(about: Mapping[str, Any]) -> str:
     """What is wrong with what a file says of its fit; nothing if it is right."""
     if not all(isinstance(about.get(name), str) for name in ("law", "signature")):
         return "it names no law"
-    if not isinstance(about.get("noise"), (str, type(None))) or "noise" not in about:
+    if "noise" not in about:
         return "it does not say what its noise is"
-    if not isinstance(about.get("probe"), (int, float, type(None))):
-        return "its law cannot be told from another"
+    for name, kinds in _KINDS.items():
+        if name in about and not isinstance(about[name], kinds):
+            return f"its {name} is {about[name]!r:.40}"
+    if not all(isinstance(one, dict) for one in about.get("knots", ())):
+        return "its knots are none"
     for name, least in (("reference", 0.0), ("fixed", -math.inf)):
         held = about.get(name)
         numbers = held.values() if isinstance(held, dict) else [None]

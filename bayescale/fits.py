@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescale.errors import InputError
-from bayescale.files import replacing, seal
+from bayescale.files import is_intact, replacing, sealed
 from bayescale.fit_files import about_saved, damaged, read_tree, wrong_about, wrong_draws
 from bayescale.law import Law
 from bayescale.variables import variable
@@ -78,11 +78,11 @@ class Fit:
         Raises
         ------
         InputError
-            If the folder does not exist.
+            If the folder does not exist, or the disk is full.
         """
         with replacing(path) as part:
-            self.tree.to_netcdf(part, engine="h5netcdf")
-            seal(part)
+            # By way of memory, since a full disk makes HDF5 end the process.
+            part.write_bytes(sealed(bytes(self.tree.to_netcdf(engine="h5netcdf"))))
 
     def __repr__(self) -> str:
         rows = "published" if self.runs is None else f"{self.runs.sizes['run']} runs"
@@ -118,7 +118,7 @@ def load_fit(path: str | os.PathLike[str], law: Law | None = None) -> Fit:
         raise InputError(f"there is no file {source}; fit.save(path) writes one")
     about = about_saved(source)
     if about is None:
-        raise damaged(source, "it holds no fit")
+        raise damaged(source, "it holds no fit" if is_intact(source) else "it has changed since")
     version = about.get("format")
     if version != FORMAT:
         raise InputError(

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayescale.curves import TAIL, check_settings, one_row_a_run
+from bayescale.curves import TAIL, check_settings, hashable, one_row_a_run
 from bayescale.errors import InputError
 from bayescale.quantities import parse_number
 from bayescale.tracker_names import Meaning, meaning_of
@@ -111,6 +111,11 @@ def read_runs(
         checkpoints=checkpoints,
         tail=tail,
     )
+    if repeats := int(runs.apply(hashable).duplicated().sum()):
+        notes.append(
+            f"{repeats} of {len(runs)} rows repeat another in every column, and count as runs of "
+            "their own; drop them if they are not"
+        )
     made_up = bool(table.attrs.get("simulated", False))
     if "simulated" in runs:
         made_up |= bool(_truths(runs["simulated"]).any())

@@ -1,6 +1,6 @@
 """Run the examples, and keep what each prints and draws for the gallery of the documentation.
 
-    python docs/figures.py [EXAMPLE ...]     # by default all: about eight minutes on two cores
+    python docs/figures.py [EXAMPLE ...]     # by default all: some minutes on two cores
 
 writes docs/gallery/EXAMPLE.txt and docs/gallery/EXAMPLE.svg. The documentation is built from these
 files, so that building it fits nothing.

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import bayescale as bs
 from bayescale.models import coupled, dense
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +54,23 @@ def mixture_runs() -> pd.DataFrame:
     runs["D_dense"], runs["D_upcycled"] = runs.D[::-1].to_numpy(), runs.D
     runs["loss"] = 1.8 + 3.0 * (runs.N_active / 1e8) ** -0.3 * rng.uniform(0.9, 1.1, len(runs))
     return runs
+
+
+@pytest.fixture(scope="session")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder with an sdist and a wheel: the one named in BAYESCALE_DIST, or else built here."""
+    if given := os.environ.get("BAYESCALE_DIST"):
+        return ROOT / given
+    pytest.importorskip("build")
+    tree = tmp_path_factory.mktemp("packaging") / "tree"
+    ignored = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "*.egg-info")
+    shutil.copytree(ROOT, tree, ignore=ignored)
+    # A copy, so that the checkout stays clean. The wheel is built from the sdist.
+    build = subprocess.run(
+        [sys.executable, "-m", "build", "--no-isolation", "--outdir", "dist"],
+        cwd=tree,
+        capture_output=True,
+        text=True,
+    )
+    assert build.returncode == 0, build.stdout + build.stderr
+    return tree / "dist"

@@ -57,8 +57,10 @@ def test_the_posterior_is_that_of_the_model_by_hand(by_hand, olmo_fit):
         assert float(ours[name].std() / theirs[name].std()) == pytest.approx(1, abs=0.15), name
 
 
-def test_the_score_is_that_of_arviz_on_the_model_by_hand(by_hand, olmo_fit):
-    ours = bs.compare({"a": olmo_fit, "b": olmo_fit}).loc["a"]
+def test_the_score_is_that_of_arviz_on_the_model_by_hand(by_hand, olmo):
+    # A score of 4,000 draws is uncertain by 0.1.
+    fit = bs.fit(dense, olmo, seed=1, draws=5000)
+    ours = bs.compare({"a": fit, "b": fit}).loc["a"]
     theirs = arviz.loo(by_hand, var_name="log_loss")
     assert ours.elpd == pytest.approx(theirs.elpd, abs=0.3)
     assert ours.se == pytest.approx(theirs.se, rel=0.1)

@@ -1,6 +1,5 @@
 """What is shipped: the wheel, the sdist, the pins, and what the repository may hold."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -26,26 +25,6 @@ MACHINE_PATH = re.compile(
     r"(?<![\w.~$}>)*/-])/(?:home|root|work|Users|tmp|opt|mnt|srv)/\w|\b[A-Z]:\\Users\\"
 )
 LARGEST = 1_000_000
-
-
-@pytest.fixture(scope="session")
-def dist(tmp_path_factory):
-    """Folder with an sdist and a wheel: the one named in BAYESCALE_DIST, or else built here."""
-    if given := os.environ.get("BAYESCALE_DIST"):
-        return ROOT / given
-    pytest.importorskip("build")
-    tree = tmp_path_factory.mktemp("packaging") / "tree"
-    ignored = shutil.ignore_patterns(".*", "__pycache__", "build", "dist", "*.egg-info")
-    shutil.copytree(ROOT, tree, ignore=ignored)
-    # A copy, so that the checkout stays clean. The wheel is built from the sdist.
-    build = subprocess.run(
-        [sys.executable, "-m", "build", "--no-isolation", "--outdir", "dist"],
-        cwd=tree,
-        capture_output=True,
-        text=True,
-    )
-    assert build.returncode == 0, build.stdout + build.stderr
-    return tree / "dist"
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bayescale.cli import completion
 from bayescale.cli.options import (
     Checkpoints,
     Columns,
@@ -31,13 +32,17 @@ def backtest(
         str,
         typer.Argument(
             metavar="RUNS",
+            autocompletion=completion.tables,
             help="A CSV, Parquet or JSON-lines file, a table that bayescale runs lists, or -.",
         ),
     ],
     law: Annotated[
         str,
         typer.Option(
-            "--law", metavar="LAW", help="A law that bayescale laws lists, or FILE.py:NAME."
+            "--law",
+            metavar="LAW",
+            autocompletion=completion.laws,
+            help="A law that bayescale laws lists, or FILE.py:NAME.",
         ),
     ],
     where: Annotated[
@@ -49,11 +54,22 @@ def backtest(
     cut: Cuts = None,
     order: Order = "flops",
     noise: Annotated[
-        str | None, typer.Option("--noise", metavar="NOISE", help="student_t, normal or scaled.")
+        str | None,
+        typer.Option(
+            "--noise",
+            metavar="NOISE",
+            autocompletion=completion.choices("student_t", "normal", "scaled"),
+            help="student_t, normal or scaled.",
+        ),
     ] = None,
     method: Annotated[
         str,
-        typer.Option("--method", metavar="METHOD", help="nuts, or laplace: quick and checked."),
+        typer.Option(
+            "--method",
+            metavar="METHOD",
+            autocompletion=completion.choices("nuts", "laplace"),
+            help="nuts, or laplace: quick and checked.",
+        ),
     ] = "nuts",
     calibrated: Annotated[
         bool, typer.Option("--calibrated", help="Fit as for predicting beyond the runs.")

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bayescale.cli import completion
 from bayescale.cli.options import Checkpoints, Columns, Csv, Json, Seed, Tail, printer
 
 __all__ = ["check_law"]
@@ -14,11 +15,20 @@ __all__ = ["check_law"]
 def check_law(
     law: Annotated[
         str,
-        typer.Argument(metavar="LAW", help="FILE.py:NAME, MODULE:NAME, or a law of the package."),
+        typer.Argument(
+            metavar="LAW",
+            autocompletion=completion.laws,
+            help="FILE.py:NAME, MODULE:NAME, or a law of the package.",
+        ),
     ],
     table: Annotated[
         str | None,
-        typer.Option("--runs", metavar="RUNS", help="A table of the runs that the law is for."),
+        typer.Option(
+            "--runs",
+            metavar="RUNS",
+            autocompletion=completion.tables,
+            help="A table of the runs that the law is for.",
+        ),
     ] = None,
     where: Annotated[
         str | None, typer.Option("--where", metavar="QUERY", help="Rows of it: a pandas query.")

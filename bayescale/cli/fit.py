@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bayescale.cli import completion
 from bayescale.cli.options import (
     Checkpoints,
     Columns,
@@ -25,7 +26,10 @@ __all__ = ["fit", "laws", "runs"]
 
 
 def laws(
-    name: Annotated[str | None, typer.Argument(metavar="LAW", help="Show this law.")] = None,
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="LAW", autocompletion=completion.laws, help="Show this law."),
+    ] = None,
     json: Json = False,
     csv: Csv = False,
 ) -> None:
@@ -61,7 +65,10 @@ def laws(
 
 def runs(
     name: Annotated[
-        str | None, typer.Argument(metavar="TABLE", help="Print this table, or a file.")
+        str | None,
+        typer.Argument(
+            metavar="TABLE", autocompletion=completion.tables, help="Print this table, or a file."
+        ),
     ] = None,
     where: Annotated[
         str | None, typer.Option("--where", metavar="QUERY", help="Rows to print: a pandas query.")
@@ -114,13 +121,17 @@ def fit(
         str,
         typer.Argument(
             metavar="RUNS",
+            autocompletion=completion.tables,
             help="A CSV, Parquet or JSON-lines file, a table that bayescale runs lists, or -.",
         ),
     ],
     law: Annotated[
         str,
         typer.Option(
-            "--law", metavar="LAW", help="A law that bayescale laws lists, or FILE.py:NAME."
+            "--law",
+            metavar="LAW",
+            autocompletion=completion.laws,
+            help="A law that bayescale laws lists, or FILE.py:NAME.",
         ),
     ],
     output: Annotated[
@@ -141,7 +152,13 @@ def fit(
         ),
     ] = False,
     noise: Annotated[
-        str | None, typer.Option("--noise", metavar="NOISE", help="student_t, normal or scaled.")
+        str | None,
+        typer.Option(
+            "--noise",
+            metavar="NOISE",
+            autocompletion=completion.choices("student_t", "normal", "scaled"),
+            help="student_t, normal or scaled.",
+        ),
     ] = None,
     discrepancy: Annotated[
         bool | None,
@@ -170,7 +187,12 @@ def fit(
     ] = None,
     method: Annotated[
         str,
-        typer.Option("--method", metavar="METHOD", help="nuts, or laplace: quick and checked."),
+        typer.Option(
+            "--method",
+            metavar="METHOD",
+            autocompletion=completion.choices("nuts", "laplace"),
+            help="nuts, or laplace: quick and checked.",
+        ),
     ] = "nuts",
     fixed: Annotated[
         list[str] | None,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bayescale.cli import completion
 from bayescale.cli.options import (
     Bounds,
     Choose,
@@ -48,7 +49,12 @@ def next(
     ] = None,
     table: Annotated[
         str | None,
-        typer.Option("--runs", metavar="RUNS", help="Candidates: a table, without losses."),
+        typer.Option(
+            "--runs",
+            metavar="RUNS",
+            autocompletion=completion.tables,
+            help="Candidates: a table, without losses.",
+        ),
     ] = None,
     where: Annotated[
         str | None, typer.Option("--where", metavar="QUERY", help="Rows of it: a pandas query.")
@@ -61,7 +67,13 @@ def next(
         typer.Option("--batch", metavar="N", help="Choose so many runs to train together."),
     ] = None,
     rank: Annotated[
-        str, typer.Option("--rank", metavar="BY", help="per_flop, or gain whatever a run costs.")
+        str,
+        typer.Option(
+            "--rank",
+            metavar="BY",
+            autocompletion=completion.choices("per_flop", "gain"),
+            help="per_flop, or gain whatever a run costs.",
+        ),
     ] = "per_flop",
     fixed: Fixed = None,
     choose: Choose = None,

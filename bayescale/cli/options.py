@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bayescale.cli import completion
 from bayescale.errors import InputError
 
 __all__ = [
@@ -39,14 +40,24 @@ __all__ = [
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")]
-FitFile = Annotated[Path, typer.Argument(metavar="FIT", help="A file saved by bayescale fit.")]
+FitFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="FIT", autocompletion=completion.fits, help="A file saved by bayescale fit."
+    ),
+]
 Group = Annotated[
     str | None,
     typer.Option("--group", metavar="GROUP", help="One group of a fit made with --by."),
 ]
 OwnLaw = Annotated[
     str | None,
-    typer.Option("--law", metavar="LAW", help="The law, if it is your own: FILE.py:NAME."),
+    typer.Option(
+        "--law",
+        metavar="LAW",
+        autocompletion=completion.laws,
+        help="The law, if it is your own: FILE.py:NAME.",
+    ),
 ]
 Prob = Annotated[
     str, typer.Option("--prob", metavar="P", help="Probability that the intervals hold.")
@@ -65,6 +76,7 @@ Checkpoints = Annotated[
     typer.Option(
         "--checkpoints",
         metavar="WHICH",
+        autocompletion=completion.choices("refuse", "last", "keep"),
         help="Rows that are no ends of runs: refuse them, take the last, or keep all.",
     ),
 ]
@@ -99,6 +111,7 @@ Cost = Annotated[
     typer.Option(
         "--cost",
         metavar="COST",
+        autocompletion=completion.costs,
         help="Cost model, if not the law's own: a name in bayescale.cost, or FILE.py:NAME.",
     ),
 ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bayescale.cli import completion
 from bayescale.cli.options import (
     Bounds,
     Choose,
@@ -35,7 +36,11 @@ _MARK = b'<meta name="generator" content="bayescale'
 def report(
     fits: Annotated[
         list[Path],
-        typer.Argument(metavar="FIT", help="Saved fits; the first answers, the others compare."),
+        typer.Argument(
+            metavar="FIT",
+            autocompletion=completion.fits,
+            help="Saved fits; the first answers, the others compare.",
+        ),
     ],
     output: Annotated[
         Path, typer.Option("-o", "--output", metavar="FILE", help="Where to write the page.")
@@ -76,7 +81,12 @@ def report(
     group: Group = None,
     law: Annotated[
         list[str] | None,
-        typer.Option("--law", metavar="LAW", help="Your own laws among them: FILE.py:NAME."),
+        typer.Option(
+            "--law",
+            metavar="LAW",
+            autocompletion=completion.laws,
+            help="Your own laws among them: FILE.py:NAME.",
+        ),
     ] = None,
     prob: Prob = "0.9",
     seed: Seed = "0",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bayescale.cli import completion
 from bayescale.cli.options import Force
 from bayescale.errors import InputError
 
@@ -27,7 +28,12 @@ def template(
     output: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write the table.")],
     law: Annotated[
         str,
-        typer.Option("--law", metavar="LAW", help="The law that it is for, or FILE.py:NAME."),
+        typer.Option(
+            "--law",
+            metavar="LAW",
+            autocompletion=completion.laws,
+            help="The law that it is for, or FILE.py:NAME.",
+        ),
     ] = "dense",
     force: Force = False,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from bayescale.cli import completion
 from bayescale.cli.options import (
     Bounds,
     Budgets,
@@ -44,7 +45,12 @@ def predict(
     ] = None,
     table: Annotated[
         str | None,
-        typer.Option("--runs", metavar="RUNS", help="Predict every row of a table instead."),
+        typer.Option(
+            "--runs",
+            metavar="RUNS",
+            autocompletion=completion.tables,
+            help="Predict every row of a table instead.",
+        ),
     ] = None,
     where: Annotated[
         str | None, typer.Option("--where", metavar="QUERY", help="Rows of it: a pandas query.")
@@ -241,16 +247,27 @@ def decide(
 
 
 def compare(
-    fits: Annotated[list[Path], typer.Argument(metavar="FIT", help="Fits of the same runs.")],
+    fits: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FIT", autocompletion=completion.fits, help="Fits of the same runs."
+        ),
+    ],
     law: Annotated[
         list[str] | None,
-        typer.Option("--law", metavar="LAW", help="Your own laws among them: FILE.py:NAME."),
+        typer.Option(
+            "--law",
+            metavar="LAW",
+            autocompletion=completion.laws,
+            help="Your own laws among them: FILE.py:NAME.",
+        ),
     ] = None,
     by: Annotated[
         str,
         typer.Option(
             "--by",
             metavar="WHAT",
+            autocompletion=completion.choices("loo", "kfold", "future"),
             help="What is left out: loo, one run; kfold, several; future, the larger runs.",
         ),
     ] = "loo",
@@ -263,7 +280,13 @@ def compare(
     cut: Cuts = None,
     order: Order = "flops",
     weights: Annotated[
-        str, typer.Option("--weights", metavar="HOW", help="stacking or pseudo-bma.")
+        str,
+        typer.Option(
+            "--weights",
+            metavar="HOW",
+            autocompletion=completion.choices("stacking", "pseudo-bma"),
+            help="stacking or pseudo-bma.",
+        ),
     ] = "stacking",
     seed: Seed = "0",
     json: Json = False,
