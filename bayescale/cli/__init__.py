@@ -51,6 +51,9 @@ def _manners() -> Iterator[None]:
         except KeyboardInterrupt:
             message("interrupted", "", "yellow")
             raise typer.Exit(130) from None
+        except MemoryError as error:
+            message("error", "there is not enough memory for that; ask for fewer draws", "red")
+            raise typer.Exit(2) from error
         except BrokenPipeError:
             # Whoever read our output has seen enough. Python flushes once more as it exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -144,7 +147,8 @@ def main(
 
     Numbers may be written 7B, 1.4T (k, M, B, T), 1e24 or 1_000. Tables are for people; --json and
     --csv give full precision to programs. Messages go to standard error. Exit codes: 0 done,
-    1 a check failed (check-law), 2 what was given cannot be used, 130 interrupted.
+    1 a check failed (check-law), 2 what was given cannot be used, 130 interrupted. A --seed gives
+    the same numbers again on one machine, on however many of its cores.
     """
 
 

@@ -24,6 +24,9 @@ from bayescale.errors import InputError
 
 __all__ = ["fit", "laws", "runs"]
 
+#: Draws, and so on: what no machine has the memory for.
+_MOST = 10**9
+
 
 def laws(
     name: Annotated[
@@ -256,8 +259,8 @@ def fit(
     from bayescale.variables import read_columns
 
     show, share = printer(json, csv), probability(prob)
-    kept, tuned = whole("--draws", draws), whole("--tune", tune)
-    several, sown = whole("--chains", chains), whole("--seed", seed)
+    kept, tuned = (whole(f"--{n}", x, _MOST) for n, x in (("draws", draws), ("tune", tune)))
+    several, sown = whole("--chains", chains, _MOST), whole("--seed", seed)
     held = single("--fixed", fixed or [])
     if output is not None:
         check_fit_path(output, force=force)

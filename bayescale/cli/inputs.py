@@ -43,12 +43,16 @@ def number(name: str, text: str) -> float:
         raise InputError(f"{name}: {error}") from None
 
 
-def whole(name: str, text: str) -> int:
+def whole(name: str, text: str, most: int | None = None) -> int:
     """The whole number given for an option."""
     value = number(name, text)
     if value != int(value) or value < 0:
         raise InputError(f"{name}: {text!r} is not a whole number of at least 0")
-    return int(value)
+    # Long ones, such as seeds, have more digits than a float.
+    exact = int(text) if text.strip().isdecimal() else int(value)
+    if most is not None and exact > most:
+        raise InputError(f"{name}: {text} is more than {most}")
+    return exact
 
 
 def assignments(what: str, given: Sequence[str]) -> dict[str, list[float]]:
