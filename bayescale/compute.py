@@ -9,11 +9,13 @@ from typing import Any
 from bayescale.law import Law
 from bayescale.variables import derive, variable
 
-__all__ = ["tokens_per_parameter", "training_compute"]
+__all__ = ["law_flops", "tokens_per_parameter", "training_compute"]
 
 
-def training_compute(law: Law, inputs: Mapping[str, Any]) -> Any:
-    """FLOPs of runs under a law's own cost model; for a law without one, the product of counts.
+def law_flops(law: Law, inputs: Mapping[str, Any]) -> Any | None:
+    """Training FLOPs under a law's own cost model; None where it has none or lacks an input.
+
+    The cost model of a law may need an input that the law does not take, such as its tokens.
 
     Parameters
     ----------
@@ -25,13 +27,23 @@ def training_compute(law: Law, inputs: Mapping[str, Any]) -> Any:
     Examples
     --------
     >>> from bayescale.models import dense
-    >>> f"{training_compute(dense, {'N': 70e9, 'D': 1.4e12}):.3g}"
+    >>> f"{law_flops(dense, {'N': 70e9, 'D': 1.4e12}):.3g}"
     '5.88e+23'
     """
-    if law.cost is not None:
-        wanted = inspect.signature(law.cost).parameters
-        given = {n: inputs[n] if n in inputs else derive(n, inputs) for n in wanted}
-        return law.cost(**{name: value for name, value in given.items() if value is not None})
+    if law.cost is None:
+        return None
+    wanted = inspect.signature(law.cost).parameters
+    given = {n: inputs[n] if n in inputs else derive(n, inputs) for n in wanted}
+    given = {name: value for name, value in given.items() if value is not None}
+    needed = [name for name, one in wanted.items() if one.default is inspect.Parameter.empty]
+    return law.cost(**given) if all(name in given for name in needed) else None
+
+
+def training_compute(law: Law, inputs: Mapping[str, Any]) -> Any:
+    """FLOPs of runs (:func:`law_flops`); where they are not known, the product of the counts."""
+    flops = law_flops(law, inputs)
+    if flops is not None:
+        return flops
     compute: Any = 1.0
     for name in _of_unit(law, "parameters") + _of_unit(law, "tokens"):
         compute = compute * inputs[name]

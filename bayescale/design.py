@@ -8,7 +8,6 @@ says what the prior says, and the remedy is a run, not a longer chain.
 
 from __future__ import annotations
 
-import inspect
 import itertools
 import math
 import warnings
@@ -16,6 +15,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from bayescale.compute import law_flops
 from bayescale.posterior import Problem
 from bayescale.quantities import format_number
 from bayescale.variables import variable
@@ -178,14 +178,10 @@ def _cure(task: Problem, run: Mapping[str, float]) -> str:
 
 def _price(task: Problem, run: Mapping[str, float]) -> str:
     """What the run costs, where the law has a cost model."""
-    cost = task.law.cost
-    if cost is None:
+    flops, dearest = (law_flops(task.law, x) for x in (run, task.inputs))
+    if flops is None or dearest is None:
         return ""
-    names = inspect.signature(cost).parameters
-    flops, largest = (
-        np.max(cost(**{name: x[name] for name in names if name in x})) for x in (run, task.inputs)
-    )
-    return f" ({float(flops):.2g} FLOP; the dearest of these cost {float(largest):.2g})"
+    return f" ({float(flops):.2g} FLOP; the dearest of these cost {float(np.max(dearest)):.2g})"
 
 
 def _listed(names: list[str]) -> str:

@@ -7,14 +7,13 @@ data are given, so that a density serves tables of any length.
 
 from __future__ import annotations
 
-import math
-import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from bayescale.machine_functions import functions, text
 from bayescale.symbolic import NUMPY, Symbol, UntraceableError, gradient, ordered, variable
 
 __all__ = ["Density", "compile_density"]
@@ -98,13 +97,13 @@ def compile_density(
     known = {n: variable("data", n, row=np.ndim(value) > 0) for n, value in data.items()}
     value = density(dict(zip(names, u, strict=True)), known)
     writer = _Writer(names)
-    text = writer.module(value, gradient(value, u))
+    assembly = writer.module(value, gradient(value, u))
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     machine = llvm.Target.from_default_triple().create_target_machine(
         cpu=llvm.get_host_cpu_name(), features=llvm.get_host_cpu_features().flatten(), opt=2
     )
-    module = llvm.parse_assembly(text)
+    module = llvm.parse_assembly(assembly)
     module.verify()
     options = llvm.create_pipeline_tuning_options(2)
     options.loop_vectorization = True
@@ -195,14 +194,14 @@ class _Writer:
         phis = ["%i = phi i64 [0, %before], [%next, %loop]"]
         steps = []
         for register, term in self.sums:
-            phis.append(f"{register}.old = phi double [{_text(0.0)}, %before], [{register}, %loop]")
+            phis.append(f"{register}.old = phi double [{text(0.0)}, %before], [{register}, %loop]")
             steps.append(f"{register} = fadd reassoc double {register}.old, {term}")
         steps += ["%next = add i64 %i, 1", "%last = icmp uge i64 %next, %runs"]
         lines = [
             *self.code["before"], "br label %loop", "loop:", *phis, *self.code["loop"], *steps,
             "br i1 %last, label %after, label %loop", "after:", *after,
         ]  # fmt: skip
-        return _functions() + _HEAD + "\n".join(lines) + "\n}\n"
+        return functions() + _HEAD + "\n".join(lines) + "\n}\n"
 
     def new(self) -> str:
         self.count += 1
@@ -211,7 +210,7 @@ class _Writer:
     def register(self, symbol: Symbol, registers: Mapping[Symbol, str]) -> str:
         """Where the symbol's value is found; writes the code that puts it there."""
         if symbol.op == "constant":
-            return _text(symbol.value)
+            return text(symbol.value)
         args = [registers[a] for a in symbol.args]
         key = (symbol.op, symbol.value, *args)
         if key not in self.known:
@@ -255,9 +254,9 @@ class _Writer:
             if symbol.op in _COMPARISONS:
                 order = _COMPARISONS[symbol.op]
                 code.append(f"{test} = fcmp {order} double {args[0]}, {args[1]}")
-                args = (_text(1.0), _text(0.0))
+                args = (text(1.0), text(0.0))
             elif symbol.op == "where":
-                code.append(f"{test} = fcmp une double {args[0]}, {_text(0.0)}")
+                code.append(f"{test} = fcmp une double {args[0]}, {text(0.0)}")
                 args = args[1:]
             else:  # The larger or the smaller; not a number if either is not.
                 order, beats, odd = ("ogt" if symbol.op == "max" else "olt"), self.new(), self.new()
@@ -290,116 +289,3 @@ class _Writer:
             code.append(f"{r} = load double, ptr {at}")
             self.known["loaded", name] = r
         return self.known["loaded", name]
-
-
-# The C library's exponential and logarithm take one number at a time. Written out in arithmetic and
-# inlined they let LLVM work on several runs at once, and need no C library. The error is below two
-# units in the last place.
-_SHIFT = 6755399441055744.0  # 1.5 * 2**52: what is added to it is rounded to a whole number
-_LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10
-# Of log((1 + s) / (1 - s)) as in fdlibm's e_log.c (Sun Microsystems 1993).
-_LOG_SERIES = (
-    1.479819860511658591e-01, 1.531383769920937332e-01, 1.818357216161805012e-01,
-    2.222219843214978396e-01, 2.857142874366239149e-01, 3.999999999940941908e-01,
-    6.666666666666735130e-01,
-)  # fmt: skip
-
-
-def _polynomial(result: str, x: str, coefficients: Sequence[float]) -> str:
-    """Horner's rule, the highest power first."""
-    lines, value = [], _text(coefficients[0])
-    for i, coefficient in enumerate(coefficients[1:], 2 - len(coefficients)):
-        into = result if i == 0 else f"{result}.{-i}"
-        given = f"double {value}, double {x}, double {_text(coefficient)}"
-        lines.append(f"  {into} = call double @llvm.fmuladd.f64({given})")
-        value = into
-    return "\n".join(lines)
-
-
-def _functions() -> str:
-    """Exponential, logarithm and the logarithm of one plus a number."""
-    infinite, missing = _text(math.inf), _text(math.nan)
-    series = [1.0 / math.factorial(k) for k in range(13, -1, -1)]
-    return f"""
-declare double @llvm.fmuladd.f64(double, double, double)
-
-; 2**n exp(r), where x = n log 2 + r
-define internal double @exponential(double %x) alwaysinline {{
-  %tiny = fcmp olt double %x, {_text(-708.0)}
-  %huge = fcmp ogt double %x, {_text(709.0)}
-  %above = select i1 %tiny, double {_text(0.0)}, double %x
-  %inside = select i1 %huge, double {_text(0.0)}, double %above
-  %scaled = fmul double %inside, {_text(1 / math.log(2.0))}
-  %shifted = fadd double %scaled, {_text(_SHIFT)}
-  %n = fsub double %shifted, {_text(_SHIFT)}
-  %most = call double @llvm.fmuladd.f64(double %n, double {_text(-_LN2_HIGH)}, double %inside)
-  %r = call double @llvm.fmuladd.f64(double %n, double {_text(-_LN2_LOW)}, double %most)
-{_polynomial("%series", "%r", series)}
-  %whole = bitcast double %shifted to i64
-  %raised = shl i64 %whole, 52
-  %power = add i64 %raised, {0x3FF << 52}
-  %two.to.n = bitcast i64 %power to double
-  %product = fmul double %series, %two.to.n
-  %low = select i1 %tiny, double {_text(0.0)}, double %product
-  %result = select i1 %huge, double {infinite}, double %low
-  ret double %result
-}}
-
-; k log 2 + log(1 + f), where x = 2**k (1 + f) and 1 + f is within a factor sqrt(2) of one
-define internal double @logarithm(double %given) alwaysinline {{
-  %subnormal = fcmp olt double %given, {_text(2.0**-1022)}
-  %larger = fmul double %given, {_text(2.0**54)}
-  %x = select i1 %subnormal, double %larger, double %given
-  %missing = select i1 %subnormal, double {_text(_SHIFT + 1024 + 54)}, double {_text(_SHIFT + 1024)}
-  %bits = bitcast double %x to i64
-  %apart = add i64 %bits, {(1024 << 52) - struct.unpack(">q", struct.pack(">d", 0.5**0.5))[0]}
-  %exponent = lshr i64 %apart, 52
-  %counted = add i64 %exponent, {0x433 << 52 | 1 << 51}
-  %as.number = bitcast i64 %counted to double
-  %k = fsub double %as.number, %missing
-  %whole = shl i64 %exponent, 52
-  %rest = sub i64 %bits, %whole
-  %mantissa = add i64 %rest, {1024 << 52}
-  %m = bitcast i64 %mantissa to double
-  %f = fsub double %m, {_text(1.0)}
-  %beyond = fadd double %f, {_text(2.0)}
-  %s = fdiv double %f, %beyond
-  %z = fmul double %s, %s
-{_polynomial("%series", "%z", _LOG_SERIES)}
-  %r = fmul double %series, %z
-  %square = fmul double %f, %f
-  %half = fmul double %square, {_text(0.5)}
-  %both = fadd double %half, %r
-  %low = fmul double %k, {_text(_LN2_LOW)}
-  %small = call double @llvm.fmuladd.f64(double %s, double %both, double %low)
-  %off = fsub double %half, %small
-  %less = fsub double %off, %f
-  %high = fmul double %k, {_text(_LN2_HIGH)}
-  %value = fsub double %high, %less
-  %is.zero = fcmp oeq double %given, {_text(0.0)}
-  %is.infinite = fcmp oeq double %given, {infinite}
-  %is.positive = fcmp ogt double %given, {_text(0.0)}
-  %positive = select i1 %is.positive, double %value, double {missing}
-  %finite = select i1 %is.infinite, double {infinite}, double %positive
-  %result = select i1 %is.zero, double {_text(-math.inf)}, double %finite
-  ret double %result
-}}
-
-; log(u) and what is lost in rounding u = 1 + y
-define internal double @log_one_plus(double %y) alwaysinline {{
-  %u = fadd double %y, {_text(1.0)}
-  %kept = fsub double %u, {_text(1.0)}
-  %lost = fsub double %y, %kept
-  %more = fdiv double %lost, %u
-  %main = call double @logarithm(double %u)
-  %sum = fadd double %main, %more
-  %size = call double @llvm.fabs.f64(double %main)
-  %infinite = fcmp oeq double %size, {infinite}
-  %result = select i1 %infinite, double %main, double %sum
-  ret double %result
-}}
-"""
-
-
-def _text(number: float) -> str:
-    return "0x" + struct.pack(">d", number).hex().upper()

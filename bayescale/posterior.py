@@ -373,12 +373,7 @@ def _resolve_priors(
 def _number(what: str, value: Any) -> float:
     if isinstance(value, numbers.Real) and math.isfinite(value):
         return float(value)
-    raise InputError(
-        f"{what} is a number"
-        + (
-            " that fixes the coefficient, or a prior, such as bs.lognormal(0.3, 0.5)"
-            if what.startswith("priors")
-            else " or a column"
-        )
-        + f", not {value!r}"
-    )
+    other = "a column"
+    if what.startswith("priors"):
+        other = "a prior, such as bs.lognormal(0.3, 0.5)"
+    raise InputError(f"{what} is {other}, or a number (finite), not {value!r}")

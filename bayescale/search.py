@@ -7,6 +7,7 @@ named by a column of whole numbers, and many are evaluated in one call.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -75,8 +76,6 @@ def minimise(
 
 def basins(problems: Problems, rows: np.ndarray, box: np.ndarray, most: int) -> list[np.ndarray]:
     """Points of a grid that are lower than all beside them, lowest first, for each problem."""
-    from scipy.ndimage import generate_binary_structure, label, minimum_filter
-
     k = box.shape[1]
     axes = [np.linspace(low, high, _POINTS[k]) for low, high in box.T]
     grid = np.stack([axis.ravel() for axis in np.meshgrid(*axes, indexing="ij")])
@@ -88,18 +87,27 @@ def basins(problems: Problems, rows: np.ndarray, box: np.ndarray, most: int) -> 
         values, _ = evaluate(
             problems, np.repeat(some, grid.shape[1], axis=1), np.tile(grid, (1, size))
         )
-        values = values.reshape(size, *[_POINTS[k]] * k)
-        low = minimum_filter(values, size=(1, *[3] * k), mode="nearest")
-        # Flat stretches count once: points beside each other are one basin.
-        beside = np.zeros((3,) * (k + 1), dtype=bool)
-        beside[1] = generate_binary_structure(k, k)
-        labels, _ = label((values <= low) & np.isfinite(values), structure=beside)
-        for j in range(size):
-            names, first = np.unique(labels[j], return_index=True)
-            first = first[names > 0]
-            best = first[np.argsort(values[j].ravel()[first], kind="stable")[:most]]
-            found.append(grid[:, best])
+        lowest = _lowest(values.reshape(size, *[_POINTS[k]] * k)).reshape(size, -1)
+        for own, at in zip(values.reshape(size, -1), lowest, strict=True):
+            first = np.flatnonzero(at)
+            found.append(grid[:, first[np.argsort(own[first], kind="stable")[:most]]])
     return found
+
+
+def _lowest(values: np.ndarray) -> np.ndarray:
+    """Which points are as low as all beside them; of a flat stretch, where it begins.
+
+    The first axis is the problem, the others are the grid's.
+    """
+    k = values.ndim - 1
+    walled = np.pad(values, [(0, 0), *[(1, 1)] * k], constant_values=np.inf)
+    lowest = np.isfinite(values)
+    for offset in itertools.product((-1, 0, 1), repeat=k):
+        if any(offset):
+            here = [slice(1 + o, 1 + o + n) for o, n in zip(offset, values.shape[1:], strict=True)]
+            beside = walled[(slice(None), *here)]
+            lowest &= values < beside if offset < (0,) * k else values <= beside
+    return lowest
 
 
 def points(k: int) -> int:

@@ -178,7 +178,10 @@ def huber_grid(runs, plans, watch):
 
 
 def simple_scaling_laws(runs, plans, watch):
-    """The package of that name (0.2), at its defaults but for 4,000 bootstrap draws."""
+    """The package of that name (0.2), at its defaults but for 4,000 bootstrap draws.
+
+    It has no point answer without draws: that is timed with two.
+    """
     # pip install simple-scaling-laws (an environment of its own will do: put it on PYTHONPATH)
     import polars as pl
     from simple_scaling_laws import fit

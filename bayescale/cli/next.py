@@ -25,6 +25,7 @@ from bayescale.cli.options import (
     printer,
 )
 from bayescale.errors import InputError
+from bayescale.progress import progress_bar
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,7 +137,9 @@ def next(
 
     from bayescale.candidates import next_runs
 
-    ranked = next_runs(fitted, candidates, **settings)
+    with progress_bar("next") as report:
+        report("what each run would teach")
+        ranked = next_runs(fitted, candidates, **settings)
     document = _document(fitted, ranked)
     if plot is not None:
         _plot(ranked, plot)

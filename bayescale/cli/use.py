@@ -33,6 +33,7 @@ from bayescale.cli.options import (
     probability,
 )
 from bayescale.errors import InputError
+from bayescale.progress import progress_bar
 
 __all__ = ["allocate", "compare", "decide", "predict"]
 
@@ -116,7 +117,9 @@ def predict(
     groups = {by: rows[by].astype(str).tolist()} if by and rows is not None and by in rows else {}
     if not groups:
         check_ungrouped(fitted, fit)
-    loss = predicted(fitted, mean=mean, seed=draw_seed, **values, **groups)
+    with progress_bar("predict") as report:
+        report("a loss for every draw")
+        loss = predicted(fitted, mean=mean, seed=draw_seed, **values, **groups)
     document = prediction_document(
         fitted, loss, values, share, mean=mean, labels=labels | groups, observed=observed
     )
@@ -174,11 +177,14 @@ def allocate(
     from bayescale.allocation import allocate as optimum
     from bayescale.cli.plans import allocation_document, show_allocation
 
-    document = allocation_document(fitted, optimum(fitted, budgets, **options), share)
-    if plot is not None:
-        from bayescale.cli.plans import plot_allocation
+    with progress_bar("allocate") as report:
+        report("the optimum of every draw")
+        document = allocation_document(fitted, optimum(fitted, budgets, **options), share)
+        if plot is not None:
+            from bayescale.cli.plans import plot_allocation
 
-        plot_allocation(fitted, budgets, plot, options, share)
+            report("drawing")
+            plot_allocation(fitted, budgets, plot, options, share)
     show(document, document["budgets"], show_allocation)
 
 
@@ -241,8 +247,10 @@ def decide(
     from bayescale.decision import decide as best_plan
 
     attitude: dict[str, Any] = {"risk": risk, "level": share_of, "trust": trust}
-    plan = best_plan(fitted, budgets, within=give_up, **attitude, **options)
-    document = decision_document(fitted, plan, share)
+    with progress_bar("decide") as report:
+        report("the plan of least expected loss")
+        plan = best_plan(fitted, budgets, within=give_up, **attitude, **options)
+        document = decision_document(fitted, plan, share)
     show(document, document["budgets"], show_decision)
 
 
