@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescale.cli.output import Span, aside, say, show, write_file
-from bayescale.cli.results import BEYOND, head_of, note_simulated, percent, summary, times
+from bayescale.cli.results import (
+    beyond,
+    head_of,
+    holds_if,
+    note_simulated,
+    percent,
+    summary,
+    times,
+)
 from bayescale.errors import InputError
 from bayescale.quantities import format_number
 from bayescale.variables import variable
@@ -61,24 +69,24 @@ def show_allocation(document: Mapping[str, Any]) -> None:
     budgets = document["budgets"]
     skipped = ("budget", "extrapolation", "at_bound", "loss")
     inputs = [name for name in budgets[0] if name not in skipped]
-    beyond = ["compute"] if any(np.isfinite(one["extrapolation"]) for one in budgets) else []
+    ratios = ["compute"] if any(np.isfinite(one["extrapolation"]) for one in budgets) else []
     rows: list[list[str | Span]] = []
     for one in budgets:
         row: list[str | Span] = [format_number(one["budget"])]
-        row += [times(one["extrapolation"]) for _ in beyond]
+        row += [times(one["extrapolation"]) for _ in ratios]
         for name in inputs:
             choices = one[name].get("choices")
             row.append(_choices(choices) if choices else _span(one[name], format_number))
         rows.append([*row, _span(one["loss"], "{:.4f}".format)])
-    show(["budget", *beyond, *inputs, "loss"], rows)
+    show(["budget", *ratios, *inputs, "loss"], rows)
     note_simulated(document)
     share = percent(document["prob"])
     aside(
         f"Median and {share} interval of the optimum of each posterior draw; budgets in FLOP, "
         "loss in nats per token, the mean at the optimum."
     )
-    if beyond:
-        aside(BEYOND)
+    if ratios:
+        aside(beyond(document))
     aside("For the one plan to train, see bayescale decide.")
 
 
@@ -142,10 +150,10 @@ def show_decision(document: Mapping[str, Any]) -> None:
             )
         say(_band(one, document["within"]), indent=2)
         if np.isfinite(one["extrapolation"]):
-            beyond = one["extrapolation"]
+            ratio = one["extrapolation"]
+            given = f": the interval {holds_if(document)}" if ratio > 1 else ""
             say(
-                f"The budget is {times(beyond)} the compute of the largest fitted run"
-                + (": the interval holds only if the law does." if beyond > 1 else "."),
+                f"The budget is {times(ratio)} the compute of the largest fitted run{given}.",
                 indent=2,
             )
     note_simulated(document)

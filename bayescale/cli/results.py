@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from bayescale.fits import Fit
 
 __all__ = [
-    "BEYOND",
+    "beyond",
     "comparison_document",
     "fit_document",
     "fit_records",
     "head_of",
+    "holds_if",
     "note_simulated",
     "percent",
     "prediction_document",
@@ -35,10 +36,18 @@ __all__ = [
     "times",
 ]
 
-#: What the column of compute ratios says.
-BEYOND = (
-    "compute: relative to the largest fitted run; beyond 1x an interval holds only if the law does."
-)
+
+def holds_if(document: Mapping[str, Any]) -> str:
+    """When an interval beyond the fitted runs holds."""
+    if document["calibrated"]:
+        return "allows for a law that is wrong as laws have been; bayescale backtest measures it"
+    return "holds only if the law does; fit --calibrated allows for more"
+
+
+def beyond(document: Mapping[str, Any]) -> str:
+    """What the column of compute ratios says."""
+    known = "compute: relative to the largest fitted run; beyond 1x an interval"
+    return f"{known} {holds_if(document)}."
 
 
 def summary(draws: xr.DataArray, prob: float) -> dict[str, float]:
@@ -62,6 +71,7 @@ def head_of(fit: Fit, prob: float) -> dict[str, Any]:
         "noise": about["noise"],
         "published": about.get("published"),
         "simulated": bool(about.get("simulated", False)),
+        "calibrated": bool(about.get("knots")),
         "prob": prob,
     }
 
@@ -246,7 +256,7 @@ def show_prediction(document: Mapping[str, Any]) -> None:
     what = "the law's loss, about which runs scatter" if document["mean"] else "loss of a new run"
     aside(f"loss: {what}, in nats per token; its median and {percent(document['prob'])} interval.")
     if ratio:
-        aside(BEYOND)
+        aside(beyond(document))
 
 
 # --- compare --------------------------------------------------------------------------------------

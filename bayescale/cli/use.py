@@ -77,7 +77,7 @@ def predict(
       bayescale predict fit.nc N=7B,13B,70B D=2T --mean
       bayescale predict fit.nc --runs olmo_ladder --where "target == True" --csv
 
-    JSON: law, noise, published, simulated, prob, mean and runs, each with its inputs,
+    JSON: law, noise, published, simulated, calibrated, prob, mean and runs, each with its inputs,
     extrapolation (compute over that of the largest fitted run, or null), observed (if the table
     has losses) and loss (mean, median, lower, upper).
     """
@@ -156,10 +156,10 @@ def allocate(
       bayescale allocate fit.nc --budget 1e24 --cost with_inference \
           --fixed inference_tokens=2T
 
-    JSON: law, noise, published, simulated, prob and budgets, each with budget, extrapolation
-    (over the compute of the largest fitted run, or null), at_bound (share of draws whose optimum
-    a bound decides), and mean, median, lower and upper of every input and of loss; a listed input
-    has choices too, the probability that each value is the best.
+    JSON: law, noise, published, simulated, calibrated, prob and budgets, each with budget,
+    extrapolation (over the compute of the largest fitted run, or null), at_bound (share of draws
+    whose optimum a bound decides), and mean, median, lower and upper of every input and of loss;
+    a listed input has choices too, the probability that each value is the best.
     """
     from bayescale.cli.inputs import find_law, number
     from bayescale.cli.saved import check_ungrouped, open_fit
@@ -229,7 +229,7 @@ def decide(
       bayescale decide moe.nc --budget 1e23 --choose G=1,2,4,8 --json
       bayescale decide fit.nc --budget 1e24 --risk cvar --level 0.8
 
-    JSON: law, noise, published, simulated, prob, within and budgets, each with budget,
+    JSON: law, noise, published, simulated, calibrated, prob, within and budgets, each with budget,
     extrapolation, plan (every input), expected_loss, loss, expected_regret, regret (mean, median,
     lower, upper) and band (lower and upper of what varies among plans within that loss).
     """

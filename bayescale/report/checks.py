@@ -172,9 +172,18 @@ def trust(found: Content) -> str:
     else:
         said = (
             f"The budget is {times(beyond)} the compute of the largest of the {runs} fitted runs. "
-            f"The {percent(found.prob)} interval says what the law leaves open; it holds only if "
-            "the law goes on holding that far out, which these runs cannot show."
         )
+        if fit.about.get("knots"):
+            said += (
+                f"The {percent(found.prob)} interval allows for the law being wrong there as laws "
+                "have been seen to be, which is no proof for this one."
+            )
+        else:
+            said += (
+                f"The {percent(found.prob)} interval says what the law leaves open; it holds only "
+                "if the law goes on holding that far out, which these runs cannot show, and laws "
+                "seldom do: a fit with --calibrated allows for that."
+            )
     if beyond > _NEAR:
         said += " At this distance real losses have often left such intervals: plan for more."
     if found.backtest is not None:
