@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescale.compute import training_compute
+from bayescale.compute import law_flops
 from bayescale.errors import InputError
 from bayescale.law import Law
 from bayescale.variables import read_columns
@@ -43,13 +43,13 @@ def order_of(law: Law, runs: pd.DataFrame, order: str = "flops") -> np.ndarray:
         return read_columns(runs, (order,), extra=law.variables)[order]
     inputs = read_columns(runs, law.inputs, extra=law.variables)
     known = {str(name): runs[name] for name in runs.columns} | inputs
-    try:
-        return np.asarray(training_compute(law, known), dtype=float)
-    except (TypeError, ValueError) as error:
+    flops = law_flops(law, known)
+    if flops is None:
         raise InputError(
-            f"the cost model of law {law.name!r} does not give these runs' compute ({error}); add "
-            "a column 'flops', or name another column to put them in order by: order='N'"
-        ) from error
+            f"the cost model of law {law.name!r} does not give these runs' compute; add a column "
+            "'flops', or name another column to put them in order by: order='N'"
+        )
+    return np.asarray(flops, dtype=float)
 
 
 def later_runs(values: np.ndarray, share: float) -> np.ndarray:

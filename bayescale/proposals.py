@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bayescale.compute import law_flops
 from bayescale.errors import InputError
 from bayescale.fits import Fit
-from bayescale.variables import derive, read_columns, variable
+from bayescale.variables import read_columns, variable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -119,11 +120,10 @@ def _flops(fit: Fit, table: pd.DataFrame) -> np.ndarray:
     given = read_columns(table, fit.law.inputs, extra=fit.law.variables)
     names = inspect.signature(fit.law.cost).parameters
     given |= read_columns(table, [name for name in names if name in table])
-    wanted = {name: given[name] if name in given else derive(name, given) for name in names}
-    wanted = {name: value for name, value in wanted.items() if value is not None}
-    try:
-        return np.broadcast_to(np.asarray(fit.law.cost(**wanted), dtype=float), len(table))
-    except TypeError as error:
+    flops = law_flops(fit.law, given)
+    if flops is None:
         raise InputError(
-            f"the cost of the candidates is not known: {error}; give it in the column flops"
-        ) from error
+            "the cost of the candidates is not known, since its cost model needs "
+            f"{', '.join(names)}; give it in the column flops"
+        )
+    return np.broadcast_to(np.asarray(flops, dtype=float), len(table))

@@ -1,5 +1,6 @@
 """What nobody should have given: every public way in either works or refuses in one clear line."""
 
+import contextlib
 import datetime
 import decimal
 import json
@@ -518,34 +519,40 @@ def test_a_newer_format_is_called_one(saved, tmp_path, version):
 # --- saving ---------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def full_disk():
-    """Call with a number of bytes: no file can grow beyond it, as on a disk that is full."""
+@contextlib.contextmanager
+def full_disk(size):
+    """No file can grow beyond some bytes, as on a disk that is full.
+
+    Only while this lasts: the test runner's own output may be a file.
+    """
     resource = pytest.importorskip("resource")
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("size", [0, 100, 5_000, 30_000])
-def test_a_full_disk_leaves_the_old_fit(full_disk, olmo, good, tmp_path, size):
+def test_a_full_disk_leaves_the_old_fit(olmo, good, tmp_path, size):
     path = tmp_path / "fit.nc"
     good.save(path)
     before = path.read_bytes()
     larger = bs.prior(dense, olmo, draws=200, seed=2)
-    full_disk(size)
-    with pytest.raises(InputError, match=r"cannot save to .*fit\.nc: File too large"):
+    full = pytest.raises(InputError, match=r"cannot save to .*fit\.nc: File too large")
+    with full, full_disk(size):
         larger.save(path)
     assert path.read_bytes() == before
     assert os.listdir(tmp_path) == ["fit.nc"]
 
 
-def test_a_full_disk_is_one_line_at_the_command_line(full_disk, tmp_path):
+def test_a_full_disk_is_one_line_at_the_command_line(tmp_path):
     path = tmp_path / "runs.csv"
     path.write_text("precious")
-    full_disk(100)
     arguments = ["runs", "olmo_ladder", "--csv", "-o", str(path), "--force"]
-    result = CliRunner().invoke(cli.app, arguments)
+    with full_disk(100):
+        result = CliRunner().invoke(cli.app, arguments)
     assert result.exit_code == 2
     assert re.fullmatch(r"error: cannot save to .*: File too large\n", result.stderr)
     assert path.read_text() == "precious"

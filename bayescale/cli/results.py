@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bayescale.cli.output import Span, aside, say, show
+from bayescale.compute import law_flops
 from bayescale.errors import InputError
 from bayescale.quantities import format_number
-from bayescale.variables import derive
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -217,21 +216,11 @@ def prediction_document(
 
 def _beyond(fit: Fit, inputs: Mapping[str, np.ndarray]) -> np.ndarray | None:
     """Compute of runs over that of the largest fitted one, where both are known."""
-    if fit.runs is None or fit.law.cost is None:
+    if fit.runs is None:
         return None
     fitted = {str(name): fit.runs[name].values for name in fit.runs.data_vars}
-    sizes = []
-    for values in (inputs, fitted):
-        named = {}
-        for name in inspect.signature(fit.law.cost).parameters:
-            value = values[name] if name in values else derive(name, values)
-            if value is not None:
-                named[name] = value
-        try:
-            sizes.append(np.asarray(fit.law.cost(**named), dtype=float))
-        except TypeError:
-            return None
-    return sizes[0] / sizes[1].max()
+    asked, known = law_flops(fit.law, inputs), law_flops(fit.law, fitted)
+    return None if asked is None or known is None else asked / np.max(known)
 
 
 def show_prediction(document: Mapping[str, Any]) -> None:
