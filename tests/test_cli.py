@@ -575,8 +575,9 @@ def test_a_cost_model_by_name_or_of_one_s_own(folder, saved):
     assert half["N"]["median"] == pytest.approx(same["N"]["median"], rel=1e-6)
 
 
-def test_allocate_draws_a_figure(saved, tmp_path):
-    run("allocate", saved, "--budget", "1e22", "--plot", tmp_path / "best.png")
+@pytest.mark.parametrize("command", ["allocate", "decide"])
+def test_a_figure_is_drawn(command, saved, tmp_path):
+    run(command, saved, "--budget", "1e22", "--plot", tmp_path / "best.png")
     assert (tmp_path / "best.png").read_bytes().startswith(b"\x89PNG")
     assert [path.name for path in tmp_path.iterdir()] == ["best.png"]
 
@@ -606,7 +607,8 @@ def test_remedies_are_options(folder):
 
 
 def test_a_figure_s_name_is_checked_first(saved):
-    assert "ends in .png" in error("allocate", saved, "--budget", "1e22", "--plot", saved)
+    for command in ("allocate", "decide"):
+        assert "ends in .png" in error(command, saved, "--budget", "1e22", "--plot", saved)
     plot = ["--plot", "nowhere/best.png"]
     assert "does not exist" in error("allocate", saved, "--budget", "1e22", *plot)
 

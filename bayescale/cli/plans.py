@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -209,20 +210,41 @@ def plot_allocation(
     fit: Fit, budgets: Sequence[float], path: Path, options: Mapping[str, Any], prob: float
 ) -> None:
     """Draw the optimum over compute, from the least budget to the largest; replaces the file."""
+    from bayescale import plotting
+
+    _draw(
+        partial(
+            plotting.plot_allocation, fit, _reach(budgets), probs=sorted({0.5, prob}), **options
+        ),
+        path,
+    )
+
+
+def plot_decision(
+    fit: Fit, budgets: Sequence[float], path: Path, options: Mapping[str, Any]
+) -> None:
+    """Draw the expected regret of plans over compute; replaces the file."""
+    from bayescale import plotting
+
+    _draw(partial(plotting.plot_regret, fit, _reach(budgets), **options), path)
+
+
+def _reach(budgets: Sequence[float]) -> np.ndarray:
+    low, high = min(budgets), max(budgets)
+    if high < 10 * low:
+        low, high = low / 10, high * 10
+    return np.geomspace(low, high, 25)
+
+
+def _draw(plot: Callable[[], Any], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    from bayescale import plotting
-
-    low, high = min(budgets), max(budgets)
-    if high < 10 * low:
-        low, high = low / 10, high * 10
-    span = np.geomspace(low, high, 25)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the table has said what there is to say of the budgets
-        panels = plotting.plot_allocation(fit, span, probs=sorted({0.5, prob}), **options)
+        panels = plot()
     figure = np.ravel(panels)[0].figure
     image = io.BytesIO()
     figure.savefig(image, format=path.suffix[1:].lower(), dpi=150)

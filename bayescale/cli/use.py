@@ -214,6 +214,12 @@ def decide(
     choose: Choose = None,
     bounds: Bounds = None,
     cost: Cost = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(
+            "--plot", metavar="FILE", help="Draw the regret of plans over compute: png, pdf, svg."
+        ),
+    ] = None,
     group: Group = None,
     law: OwnLaw = None,
     prob: Prob = "0.9",
@@ -228,6 +234,7 @@ def decide(
       bayescale decide fit.nc --budget 1e24 --bounds N=:100B --within 0.01
       bayescale decide moe.nc --budget 1e23 --choose G=1,2,4,8 --json
       bayescale decide fit.nc --budget 1e24 --risk cvar --level 0.8
+      bayescale decide fit.nc --budget 1e24 --plot regret.png
 
     JSON: law, noise, published, simulated, calibrated, prob, within and budgets, each with budget,
     extrapolation, plan (every input), expected_loss, loss, expected_regret, regret (mean, median,
@@ -240,6 +247,10 @@ def decide(
     budgets = [number("--budget", text) for text in budget]
     give_up, share_of = number("--within", within), number("--level", level)
     options = plan_options(fixed, choose, bounds, cost)
+    if plot is not None:
+        from bayescale.cli.plans import check_plot_path
+
+        check_plot_path(plot)
     fitted = open_fit(fit, find_law(law) if law else None, group)
     check_ungrouped(fitted, fit)
 
@@ -251,6 +262,11 @@ def decide(
         report("the plan of least expected loss")
         plan = best_plan(fitted, budgets, within=give_up, **attitude, **options)
         document = decision_document(fitted, plan, share)
+        if plot is not None:
+            from bayescale.cli.plans import plot_decision
+
+            report("drawing")
+            plot_decision(fitted, budgets, plot, options)
     show(document, document["budgets"], show_decision)
 
 
