@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from bayescale.allocation import AllocationWarning, allocate
+from bayescale.averaging import Average
 from bayescale.draws import check_one_group, paired
 from bayescale.errors import InputError
 from bayescale.fits import Fit
@@ -25,8 +27,8 @@ _FARTHEST = 1e8  # times the compute of the largest fitted run
 
 
 def probability(
-    fit_a: Fit,
-    fit_b: Fit,
+    fit_a: Fit | Average,
+    fit_b: Fit | Average,
     budget: Any,
     *,
     plan_a: Mapping[str, Any] | None = None,
@@ -42,7 +44,7 @@ def probability(
     Parameters
     ----------
     fit_a, fit_b
-        Fits of any laws.
+        Fits of any laws, or averages of fits.
     budget
         Training FLOPs: a number, or a row of them. The crossover is looked for between the least
         and the largest.
@@ -89,6 +91,16 @@ def probability(
     (array([1., 1.]), array([21.3, 32. ]))
     """
     plan_a, plan_b = dict(plan_a or {}), dict(plan_b or {})
+    if isinstance(fit_a, Average):
+        against = partial(
+            probability, fit_b=fit_b, budget=budget, plan_a=plan_a, plan_b=plan_b, seed=seed
+        )
+        return _pooled(fit_a, against, seed)
+    if isinstance(fit_b, Average):
+        against = partial(
+            probability, fit_a, budget=budget, plan_a=plan_a, plan_b=plan_b, seed=seed
+        )
+        return _pooled(fit_b, lambda member: against(fit_b=member), seed)
     for fit in (fit_a, fit_b):
         check_one_group(fit)
     fit_a, fit_b = paired(fit_a, fit_b, seed)
@@ -117,8 +129,30 @@ def probability(
     return odds
 
 
+def _pooled(mixture: Average, against: Callable[[Fit], xr.Dataset], seed: int) -> xr.Dataset:
+    """Odds of a mixture: those of each member, in as many draws as its weight is worth."""
+    rng = np.random.default_rng(seed)
+    notes: dict[str, Any] = {}
+
+    def one(member: Fit, _: int) -> xr.Dataset:
+        odds = against(member)
+        notes.setdefault("odds", odds)
+        notes["simulated"] = notes.get("simulated", 0) | odds.attrs["simulated"]
+        rows = odds.drop_vars(["probability", "law"], errors="ignore").stack(row=("chain", "draw"))
+        rows = rows.drop_vars(["row", "chain", "draw"]).rename(row="draw")
+        size = member.posterior.sizes["chain"] * member.posterior.sizes["draw"]
+        chosen = np.resize(rng.permutation(rows.sizes["draw"]), size)
+        return rows.isel(draw=chosen).expand_dims("chain").transpose("chain", "draw", ...)
+
+    pooled = mixture.pooled(one)
+    pooled["probability"] = (pooled.loss_a < pooled.loss_b).mean(("chain", "draw"))
+    for name in pooled.data_vars:
+        pooled[name].attrs = notes["odds"][name].attrs
+    return pooled.assign_attrs(simulated=notes["simulated"])
+
+
 def required_budget(
-    fit: Fit,
+    fit: Fit | Average,
     loss: Any,
     *,
     cost: Callable[..., Any] | None = None,
@@ -131,7 +165,7 @@ def required_budget(
     Parameters
     ----------
     fit
-        A fit.
+        A fit, or an average of fits.
     loss
         Target mean loss, nats per token: a number, or a row of them.
     cost, choose, fixed, bounds
@@ -161,6 +195,8 @@ def required_budget(
     if targets.ndim > 1 or not (np.isfinite(targets) & (targets > 0)).all():
         raise InputError(f"loss is a positive number of nats, or a row of them, not {loss!r}")
     plan: dict[str, Any] = {"cost": cost, "choose": choose, "fixed": fixed, "bounds": bounds}
+    if isinstance(fit, Average):
+        return fit.pooled(lambda member, _: required_budget(member, loss, **plan))
     least, most = reach(fit, plan)
     trained = training_cost(fit, plans(fit, **plan))
     enough = most

@@ -180,3 +180,30 @@ def test_what_makes_no_sense_is_refused():
         bs.required_budget(made_up(), -1.0)
     with pytest.raises(bs.InputError, match="choose"):
         bs.required_budget(bs.published(granularity, "krajewski2024"), 2.0)
+
+
+# --- averages of fits -----------------------------------------------------------------------------
+
+
+def test_a_mixture_wins_as_often_as_its_members_do():
+    better, worse = (bs.published(dense, n) for n in ("sardana2024_100", "sardana2024_all"))
+    between = bs.published(dense, "sardana2024_250")
+    budgets = [1e21, 1e24]
+    alone = [float(bs.allocate(f, 1e24).loss.squeeze()) for f in (better, between, worse)]
+    assert len(set(alone)) == 3
+    mixture = bs.average({"one": better, "other": worse}, {"one": 0.25, "other": 0.75})
+    odds = bs.probability(mixture, between, budgets)
+    wins = [bs.probability(one, between, budgets) for one in (better, worse)]
+    expected = 0.25 * wins[0].probability + 0.75 * wins[1].probability
+    np.testing.assert_allclose(odds.probability, expected, atol=1e-12)
+    assert set(np.unique(odds.law)) == {"one", "other"}
+    other_way = bs.probability(between, mixture, budgets)
+    np.testing.assert_allclose(other_way.probability, 1 - expected, atol=1e-12)
+
+
+def test_a_mixture_needs_what_its_members_need():
+    fits = {n: bs.published(dense, n) for n in ("sardana2024_100", "sardana2024_all")}
+    needed = bs.required_budget(bs.average(fits, dict.fromkeys(fits, 0.5)), 2.2)
+    for name, fit in fits.items():
+        alone = float(bs.required_budget(fit, 2.2).squeeze())
+        np.testing.assert_allclose(needed.values[0, needed.law.values == name], alone)
