@@ -11,6 +11,7 @@ import xarray as xr
 
 from bayescale.averaging import Average
 from bayescale.discrepancy import Knot, bent, departure
+from bayescale.draws import check_one_group
 from bayescale.errors import InputError
 from bayescale.fits import Fit
 from bayescale.optimum import Optimum, optimum
@@ -213,12 +214,7 @@ def coefficient_draws(fit: Fit) -> dict[Any, Any]:
     Where the law's discrepancy is modelled, its change of slope at each knot comes with them.
     """
     draws = fit.posterior
-    by = fit.about.get("by")
-    if by:
-        raise InputError(
-            f"this fit has coefficients for each {by!r}; say for which one: "
-            f"group(fit, {str(draws[by].values[0])!r})"
-        )
+    check_one_group(fit)
     columns: dict[Any, Any] = {n: draws[n] for n in fit.law.coefficients if n in draws}
     columns |= known_bends(fit, draws)
     columns = {n: x.transpose("chain", "draw").values.reshape(-1, 1) for n, x in columns.items()}

@@ -10,6 +10,7 @@ import math
 import numbers
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -107,7 +108,7 @@ class Problem:
         """Geometric mean of the losses: the unit of floors' and amplitudes' priors."""
         return float(np.exp(np.mean(np.log(self.loss))))
 
-    @property
+    @cached_property
     def data(self) -> dict[str, Any]:
         """What the density needs of the runs, by name: scaled inputs, log loss and the like."""
         found = self.scaled_inputs
