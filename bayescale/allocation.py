@@ -230,7 +230,7 @@ def loss_of(
     bends = {knot: x for knot, x in draws.items() if isinstance(knot, Knot)}
     if not bends:
         return space.law(**inputs, **coefficients)
-    return bent(space.law, inputs, coefficients, departure(inputs, bends))
+    return bent(space.law, inputs, coefficients, departure(space.law, inputs, bends))
 
 
 def extrapolation(fit: Fit, space: Plans, budgets: np.ndarray) -> np.ndarray:

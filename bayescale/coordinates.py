@@ -11,18 +11,18 @@ loss at the centre of the data and the local slope along each input. Hence:
 * a signed amplitude becomes its ratio to the total, a signed exponent its local slope;
 * anything else is taken on the log scale if positive, as it is if not.
 
-The centre is one for counts, which are divided by their geometric mean, and a typical value for
-other inputs. An amplitude that stands under an exponent, as in ``(a / D)**b``, counts by its term,
-``a**b``; where some term is not positive at the centre, amplitudes count as they are. On the log
-scale the first two maps have unit Jacobian determinant (but for a ``1 / b`` from each amplitude
-under an exponent), so priors stay those of the coefficients. Which terms an exponent moves is found
-by calling the law with one amplitude at a time. The functions work on numbers, arrays and symbols
-alike.
+The centre is one for counts, which are divided by their geometric mean, and for other inputs a
+value that is typical of the runs. An amplitude that stands under an exponent, as in ``(a / D)**b``,
+counts by its term, ``a**b``; where some term is not positive at the centre, amplitudes count as
+they are. On the log scale the first two maps have unit Jacobian determinant (but for a ``1 / b``
+from each amplitude under an exponent), so priors stay those of the coefficients. Which terms an
+exponent moves is found by calling the law with one amplitude at a time. The functions work on
+numbers, arrays and symbols alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from operator import add
@@ -33,7 +33,7 @@ import numpy as np
 from bayescale.law import Law
 from bayescale.maths import exp, log
 from bayescale.priors import Prior
-from bayescale.variables import Variable, variable
+from bayescale.variables import variable
 
 __all__ = ["Coordinates", "find_coordinates"]
 
@@ -58,6 +58,8 @@ class Coordinates:
     coupled
         For an exponent whose term another exponent moves as well: the loss's slope at the centre
         were this exponent one, given the coefficients that are not such exponents.
+    centre
+        The inputs at which ``unit_term`` counts.
     """
 
     priors: Mapping[str, Prior]
@@ -66,6 +68,7 @@ class Coordinates:
     under: Mapping[str, str] = field(default_factory=dict)
     unit_term: Callable[[str, Mapping[str, Any]], Any] | None = None
     coupled: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
+    centre: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -160,7 +163,11 @@ def _sum(terms: Any) -> Any:
 
 
 def find_coordinates(
-    law: Law, priors: Mapping[str, Prior], fixed: Mapping[str, float], noise: Mapping[str, Prior]
+    law: Law,
+    priors: Mapping[str, Prior],
+    fixed: Mapping[str, float],
+    noise: Mapping[str, Prior],
+    inputs: Mapping[str, np.ndarray] | None = None,
 ) -> Coordinates:
     """Find a law's coordinates by calling it: which amplitudes add up, what exponents move.
 
@@ -174,6 +181,9 @@ def find_coordinates(
         Value of each coefficient that is not.
     noise
         Prior of each noise parameter.
+    inputs
+        The runs' inputs; without them, or where some term is not positive at what is typical of
+        them, a usual value of each input stands for them.
 
     Examples
     --------
@@ -181,7 +191,7 @@ def find_coordinates(
     >>> find_coordinates(dense, dense.priors, {}, {}).moved
     {'alpha': ('A',), 'beta': ('B',)}
     """
-    inputs = _probe_inputs(law)
+    probes = _probe_inputs(law)
     # Away from zero, where a signed exponent would move nothing.
     base = {n: p.median() if p.positive else p.a + 0.3 * p.b for n, p in priors.items()}
     base |= fixed
@@ -190,16 +200,16 @@ def find_coordinates(
 
     def term(name: str, **changed: float) -> np.ndarray:
         alone = {n: 0.0 for n in additive if n != name}
-        return np.asarray(law(**inputs, **(base | alone | changed)), dtype=float)
+        return np.asarray(law(**probes, **(base | alone | changed)), dtype=float)
 
     everything = {**priors, **noise}
     with np.errstate(all="ignore"):
-        whole = np.asarray(law(**inputs, **base), dtype=float)
+        whole = np.asarray(law(**probes, **base), dtype=float)
         adds_up = bool(additive) and np.allclose(
             _sum(term(n) for n in additive), whole, rtol=1e-9, atol=0
         )
         # One amplitude alone adds up to anything.
-        if not adds_up or np.any(law(**inputs, **(base | dict.fromkeys(additive, 0.0)))):
+        if not adds_up or np.any(law(**probes, **(base | dict.fromkeys(additive, 0.0)))):
             return Coordinates(everything, (), {})
         amplitudes = tuple(n for n in additive if n in priors and priors[n].positive)
         under = {}
@@ -223,21 +233,18 @@ def find_coordinates(
                 changed = {name: other}
                 terms = [a for a in amplitudes if not np.allclose(term(a), term(a, **changed))]
                 moved[name] = tuple(terms)
-    centre = {n: np.float64(_typical(variable(n, law.variables))) for n in law.inputs}
-
-    def unit_term(name: str, c: Mapping[str, Any]) -> Any:
-        alone = {n: 0.0 for n in additive if n != name} | {name: 1.0}
-        others = {n: c[n] for n in priors if n not in additive}
-        return law(**centre, **({**fixed, **others} | alone))
-
-    with np.errstate(all="ignore"):
-        units = [float(unit_term(n, base)) for n in amplitudes]
-    # A term that is not positive at the centre has no logarithm there.
-    usable = all(0.0 < unit < np.inf for unit in units)
     plain = all(variable(n, law.variables).scale is not None for n in law.inputs)
-    found = unit_term if usable and not plain else None
+    found, centre = None, {}
+    for typical in () if plain else ([_typical(law, inputs)] if inputs else []) + [_usual(law)]:
+        unit_term = partial(_unit_term, law, additive, fixed, tuple(priors), typical)
+        with np.errstate(all="ignore"):
+            units = [float(unit_term(n, base)) for n in amplitudes]
+        # A term that is not positive at the centre has no logarithm there.
+        if all(0.0 < unit < np.inf for unit in units):
+            found, centre = unit_term, typical
+            break
     coupled = {} if under or not plain else _coupled_slopes(law, priors, fixed, moved, base)
-    return Coordinates(everything, amplitudes, moved, under, found, coupled)
+    return Coordinates(everything, amplitudes, moved, under, found, coupled, centre)
 
 
 _NUDGE = 1e-3  # of a count, in logs: the slope need be no better than this, being but a unit
@@ -293,13 +300,50 @@ def _power(term: Callable[..., Any], name: str, base: Mapping[str, float], **cha
     return np.log2(term(name, **changed, **{name: 2 * base[name]}) / term(name, **changed))
 
 
-def _typical(known: Variable) -> float:
-    """One for counts, which are divided by their centre; else a value that many runs have."""
-    if known.scale is not None:
-        return 1.0
-    if known.low >= 0.0 and known.high <= 1.0:
-        return (known.low + known.high) / 2
-    return float(np.clip(8.0, known.low, known.high))
+def _unit_term(
+    law: Law,
+    additive: Sequence[str],
+    fixed: Mapping[str, float],
+    sampled: Sequence[str],
+    centre: Mapping[str, float],
+    name: str,
+    c: Mapping[str, Any],
+) -> Any:
+    """The term at the centre of an amplitude of one, the others being zero."""
+    alone = {n: 0.0 for n in additive if n != name} | {name: 1.0}
+    others = {n: c[n] for n in sampled if n not in additive}
+    at = {n: np.float64(x) for n, x in centre.items()}
+    return law(**at, **({**fixed, **others} | alone))
+
+
+def _typical(law: Law, inputs: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """One for counts, which are divided by their centre; else a value amid those of the runs.
+
+    It is rounded, so that nearly the same runs have the same coordinates.
+    """
+    found = {}
+    for name, x in inputs.items():
+        if variable(name, law.variables).scale is not None:
+            found[name] = 1.0
+            continue
+        low, high = float(x.min()), float(x.max())
+        middle = float(np.exp(np.log(x).mean()) if low > 0.0 else x.mean())
+        found[name] = min(max(float(f"{middle:.0e}"), low), high)
+    return found
+
+
+def _usual(law: Law) -> dict[str, float]:
+    """One for counts; else a value that many runs have."""
+    found = {}
+    for name in law.inputs:
+        known = variable(name, law.variables)
+        if known.scale is not None:
+            found[name] = 1.0
+        elif known.low >= 0.0 and known.high <= 1.0:
+            found[name] = (known.low + known.high) / 2
+        else:
+            found[name] = float(np.clip(8.0, known.low, known.high))
+    return found
 
 
 def _probe_inputs(law: Law) -> dict[str, np.ndarray]:

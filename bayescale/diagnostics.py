@@ -59,9 +59,10 @@ def diagnose(fit: Fit) -> pd.DataFrame:
     pandas.DataFrame
         Indexed by coefficient: ``rhat``, ``ess_bulk``, ``ess_tail``, ``ok`` (of the knots of a
         discrepancy and the levels of effects, the worst). Its ``attrs`` hold
-        the number of ``divergences``, ``ok`` of the whole fit, and for ``method="laplace"`` the
-        ``pareto_k`` of its weights. Draws of ``method="laplace"`` are independent, so R-hat is NaN
-        and both effective numbers are that of the importance weights.
+        the number of ``divergences``, ``ok`` of the whole fit, and for draws made by importance
+        resampling (``method="laplace"``, and NUTS where the posterior has several modes) the
+        ``pareto_k`` of their weights. Such draws are independent, so R-hat is NaN and both
+        effective numbers are that of the weights.
 
     Raises
     ------

@@ -3,20 +3,20 @@
 A law that holds inside the data bends away from the truth outside. What lies above the floor is
 therefore multiplied by a factor that is itself uncertain,
 
-    loss = floor + (law - floor) * exp(g),    g = sum over counts of a walk in log10(count),
+    loss = floor + (law - floor) * exp(g),    g = sum over inputs of a walk in log10(input),
 
-where each walk is an integrated Brownian motion: from the centre of the data outward, the slope of
-``g`` changes about each knot, over the spacing of knots, by independent normal amounts (Kennedy &
-O'Hagan 2001 call such a term a model discrepancy). Knots beyond the data are informed by nothing
-but their prior, so intervals widen by themselves as one extrapolates: in variance by the distance
-cubed.
+where the inputs are counts and ratios (:func:`walked`), and each walk is an integrated Brownian
+motion: from the centre of the data outward, the slope of ``g`` changes about each knot, over the
+spacing of knots, by independent normal amounts (Kennedy & O'Hagan 2001 call such a term a model
+discrepancy). Knots beyond the data are informed by nothing but their prior, so intervals widen by
+themselves as one extrapolates: in variance by the distance cubed.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -24,10 +24,12 @@ import numpy as np
 from bayescale.law import Law
 from bayescale.maths import exp, log, maximum, minimum
 from bayescale.priors import Prior, lognormal
-from bayescale.variables import variable
+from bayescale.variables import Variable, variable
 
-__all__ = ["Knot", "Walk", "bent", "departure", "find_walk", "spread_of"]
+__all__ = ["Knot", "Walk", "bent", "departure", "find_walk", "spread_of", "walked"]
 
+#: What the walk along all inputs together is called.
+PRODUCT = "product"
 #: Decades between knots: the slope may change by this prior's spread in each decade.
 SPACING = 0.75
 SLOPE = lognormal(0.05, 0.7)
@@ -39,19 +41,20 @@ REACH = 6.0
 
 @dataclass(frozen=True)
 class Knot:
-    """Where the slope along one count changes.
+    """Where the slope along one input changes.
 
     Attributes
     ----------
     input
-        The count.
+        The input.
     side
         1 above the centre of the data, -1 below.
     at
-        Distance from the centre, decades.
+        How far on that side of the input's reference, decades. The reference of a count is the
+        centre of the data.
     level, tilt
         What is taken off, so that over the runs nothing of a plain power law is left: a constant,
-        and a slope in each count by name.
+        and a slope in each input by name.
     """
 
     input: str
@@ -61,7 +64,7 @@ class Knot:
     tilt: tuple[tuple[str, float], ...] = ()
 
     def column(self, scaled: Mapping[str, Any]) -> Any:
-        """The factor's logarithm if the slope changes by one here; at inputs over their centre."""
+        """The factor's logarithm if the slope changes by one here; at inputs as walked along."""
         x = {name: _decades(scaled[name]) for name in {self.input, *(n for n, _ in self.tilt)}}
         value = self.distance(x) - self.level
         for name, slope in self.tilt:
@@ -74,15 +77,52 @@ class Knot:
         rising = minimum(past, SPACING)
         return past + rising * (rising / (2 * SPACING) - 1.0)
 
-    def label(self, reference: Mapping[str, float]) -> str:
-        """Where the knot is, in plain units: of its count's reference."""
-        place = reference[self.input] * 10.0 ** (self.side * self.at)
-        return f"{self.input} {'above' if self.side > 0 else 'below'} {place:.3g}"
+    def label(self, law: Law, reference: Mapping[str, float]) -> str:
+        """Where the knot is, in plain units; of the product, over the inputs' references."""
+        place = reference.get(self.input, 1.0) * 10.0 ** (self.side * self.at)
+        share = _is_unused_share(variable(self.input, law.variables))
+        name = f"1/(1-{self.input})" if share else self.input
+        return f"{name} {'above' if self.side > 0 else 'below'} {place:.3g}"
 
     @property
     def about(self) -> dict[str, Any]:
         """The knot as JSON holds it."""
         return {**asdict(self), "tilt": dict(self.tilt)}
+
+
+def walked(law: Law, scaled: Mapping[str, Any]) -> dict[str, Any]:
+    """What a law's walks run along: those of its inputs whose ratios mean something.
+
+    A count or another input that is always above zero, such as the number of experts, is taken as
+    it is. A share that is left unused is taken as the whole over what is used: of a sparsity
+    ``S`` that is ``1 / (1 - S)``, total over active parameters. Along an input that may be zero or
+    negative there is no walk.
+
+    Where not all are counts there is one more walk, along the product of all. Tables of sparse
+    models cross every size with every sparsity and length, so the largest runs lie within the
+    range of each input, where walks along single inputs are known and no interval would widen.
+
+    Parameters
+    ----------
+    law
+        The law.
+    scaled
+        Its inputs over their reference.
+    """
+    found = {}
+    for name in law.inputs:
+        one = variable(name, law.variables)
+        if _is_unused_share(one):
+            found[name] = 1.0 / (1.0 - scaled[name])
+        elif one.scale is not None or one.low > 0 or (one.low == 0 and one.low_open):
+            found[name] = scaled[name]
+    if any(variable(name, law.variables).scale is None for name in found):
+        found[PRODUCT] = math.prod(found.values())
+    return found
+
+
+def _is_unused_share(one: Variable) -> bool:
+    return (one.low, one.high, one.low_open, one.high_open) == (0.0, 1.0, False, True)
 
 
 def _decades(scaled: Any) -> Any:
@@ -91,7 +131,7 @@ def _decades(scaled: Any) -> Any:
 
 @dataclass(frozen=True)
 class Walk:
-    """The walks of a law's counts, as the sampler sees them.
+    """The walks of a law, as the sampler sees them.
 
     Attributes
     ----------
@@ -139,7 +179,7 @@ def spread_of(knot: Knot, c: Mapping[str, Any]) -> Any:
 
 
 def find_walk(law: Law, scaled: Mapping[str, np.ndarray], weights: np.ndarray) -> Walk:
-    """The walks of a law: one along each of its counts.
+    """The walks of a law: one along each of its counts and ratios.
 
     A power law explains the runs' level and slopes; what it explains is taken off each column (by
     regression over the runs, with their weights), so that coefficients keep their meaning and the
@@ -154,37 +194,43 @@ def find_walk(law: Law, scaled: Mapping[str, np.ndarray], weights: np.ndarray) -
     weights
         Weight of each run.
     """
-    counts = [n for n in law.inputs if variable(n, law.variables).scale is not None]
-    first_order = np.column_stack([np.ones(len(weights)), *(_decades(scaled[n]) for n in counts)])
+    along = walked(law, scaled)
+    decades = {name: _decades(x) for name, x in along.items()}
+    straight = [name for name in decades if name != PRODUCT]
+    first_order = np.column_stack([np.ones(len(weights)), *(decades[n] for n in straight)])
     root = np.sqrt(weights)[:, None]
     knots: dict[str, Knot] = {}
     beyond: list[Knot] = []
-    for name in counts:
+    for name, x in decades.items():
+        # Only counts are divided by the centre of the data.
+        centre = 0.0 if variable(name, law.variables).scale is not None else float(x.mean())
         for side in (1, -1):
             word = "above" if side > 0 else "below"
             for i in range(INFORMED):
-                plain = Knot(name, side, SPACING * i)
-                column = plain.column(scaled)[:, None]
+                plain = Knot(name, side, side * centre + SPACING * i)
+                column = plain.column(along)[:, None]
                 found = np.linalg.lstsq(root * first_order, root * column, rcond=None)[0][:, 0]
-                tilt = tuple((n, float(slope)) for n, slope in zip(counts, found[1:], strict=True))
-                knots[f"discrepancy_{name}_{word}_{i}"] = Knot(
-                    name, side, SPACING * i, float(found[0]), tilt
+                slopes = zip(straight, found[1:], strict=True)
+                knots[f"discrepancy_{name}_{word}_{i}"] = replace(
+                    plain, level=float(found[0]), tilt=tuple((n, float(k)) for n, k in slopes)
                 )
             # The last informed knot's slope holds up to the last run, however far that is.
-            last = float((side * _decades(scaled[name])).max())
+            last = float((side * (x - centre)).max())
             start = max(SPACING * INFORMED, last + SPACING / 2)
-            beyond += [Knot(name, side, float(at)) for at in np.arange(start, REACH, SPACING)]
+            far = side * centre + np.arange(start, REACH, SPACING)
+            beyond += [Knot(name, side, float(at)) for at in far]
     return Walk(
-        {f"discrepancy_{name}": SLOPE for name in counts},
+        {f"discrepancy_{name}": SLOPE for name in along},
         knots,
         beyond,
-        {name: knot.column(scaled) for name, knot in knots.items()},
+        {name: knot.column(along) for name, knot in knots.items()},
     )
 
 
-def departure(scaled: Mapping[str, Any], bends: Mapping[Knot, Any]) -> Any:
+def departure(law: Law, scaled: Mapping[str, Any], bends: Mapping[Knot, Any]) -> Any:
     """The log factor ``g`` on what lies above the floor, at inputs over their reference."""
-    x = {name: _decades(scaled[name]) for name in dict.fromkeys(knot.input for knot in bends)}
+    along = walked(law, scaled)
+    x = {name: _decades(along[name]) for name in dict.fromkeys(knot.input for knot in bends)}
     ends = {name: (np.nanmin(values), np.nanmax(values)) for name, values in x.items()}
     total: Any = 0.0
     tilts: dict[str, Any] = dict.fromkeys(x, 0.0)

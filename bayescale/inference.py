@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
@@ -13,15 +11,16 @@ import numpy as np
 
 from bayescale.design import warn_of_design
 from bayescale.diagnostics import MAX_RHAT, MOST_ESS, diagnose, warn_if_untrusted
-from bayescale.discrepancy import bent, spread_of
+from bayescale.discrepancy import bent
 from bayescale.errors import InputError
-from bayescale.fits import Fit, stamp
-from bayescale.laplace import laplace
+from bayescale.fit_trees import prior_fit, run_labels, sampled_fit, storable_options
+from bayescale.fits import Fit
+from bayescale.importance import across_modes, laplace, misses_a_mode
 from bayescale.law import Law
 from bayescale.maths import log
-from bayescale.mode import Mode, find_mode
-from bayescale.noise import features_centre, run_scale
-from bayescale.posterior import Problem, departures, log_posterior, problem
+from bayescale.mode import find_modes
+from bayescale.noise import run_scale
+from bayescale.posterior import Problem, departures, problem
 from bayescale.priors import Prior
 from bayescale.progress import Report, progress_bar
 from bayescale.sampling import compiled_density, sample_nuts
@@ -29,7 +28,6 @@ from bayescale.sampling import compiled_density, sample_nuts
 if TYPE_CHECKING:
     import pandas as pd
     import pymc as pm
-    import xarray as xr
 
 __all__ = ["CALIBRATED", "fit", "model", "prior"]
 
@@ -97,7 +95,7 @@ def model(
         discrepancy=discrepancy, effects=effects, weights=weights, error=error,
     )  # fmt: skip
     data = task.data
-    coords = {"run": _labels(task), "normal": list(task.normals)}
+    coords = {"run": run_labels(task), "normal": list(task.normals)}
     if task.groups:
         coords[task.groups.by] = np.array(task.groups.levels)
     with pm.Model(coords=coords) as built:
@@ -168,8 +166,8 @@ def fit(
         (``pool="partial"``), or each with the coefficient's prior (``pool="none"``).
     discrepancy
         Whether the law may be wrong in a structured way: what it has above the floor is multiplied
-        by a factor whose slopes wander along each count (:mod:`bayescale.discrepancy`), so that
-        intervals widen with the distance from the runs.
+        by a factor whose slopes wander along each count and ratio, such as sparsity
+        (:mod:`bayescale.discrepancy`), so that intervals widen with the distance from the runs.
     effects
         Runs that err together: a column, each value of which has an effect of its own, or
         ``"size"`` for the runs of one model size, where sizes repeat.
@@ -184,7 +182,8 @@ def fit(
     draws, tune, chains
         Kept draws and tuning steps of each chain, and the number of chains. Where a coefficient
         has fewer than 1,000 effective draws (or a quarter of those asked for), NUTS draws up to
-        16 times as many and keeps one in so many.
+        16 times as many and keeps one in so many. Where chains are stuck between modes of the
+        posterior, draws are resampled from a mixture fitted to them (:mod:`bayescale.importance`).
     seed
         Makes the result reproducible on one machine.
     progress
@@ -234,13 +233,12 @@ def fit(
     about["options"] = storable_options(asked | {"method": method} | settings)
     with progress_bar(f"{law.name}, {len(runs)} runs", progress) as report:
         report("finding the mode")
-        mode = find_mode(task)
         if method == "laplace":
-            found = laplace(task, mode, chains=chains, draws=draws, seed=used_seed)
-            fitted = _assemble(task, runs, found.coordinates(task.names), found.stats, about)
+            found = laplace(task, find_modes(task), chains=chains, draws=draws, seed=used_seed)
+            fitted = sampled_fit(task, runs, found.coordinates(task.names), found.stats, about)
             table = diagnose(fitted)
         else:
-            fitted, table = _nuts(task, runs, mode, settings, about, used_seed, report)
+            fitted, table = _nuts(task, runs, settings, about, used_seed, report)
         warn_if_untrusted(fitted, table)
     return fitted
 
@@ -248,13 +246,17 @@ def fit(
 def _nuts(
     task: Problem,
     runs: pd.DataFrame,
-    mode: Mode,
     settings: dict[str, int],
     about: dict[str, Any],
     used_seed: int,
     report: Report,
 ) -> tuple[Fit, pd.DataFrame]:
-    """Sample, and the diagnostics; longer where draws are alike, with care where they diverge."""
+    """Sample, and the diagnostics; longer where draws are alike, with care where they diverge.
+
+    Where chains miss a mode, or still disagree in the end, they are taken for a sketch of the
+    posterior, from which importance resampling may make it: NUTS seldom crosses between modes.
+    """
+    modes = find_modes(task)
     report("compiling")
     compiled = compiled_density(task)
     wanted = min(MOST_ESS, settings["draws"] * settings["chains"] // 4)
@@ -262,7 +264,7 @@ def _nuts(
     while True:
         longer = settings | {"draws": settings["draws"] * thin}
         sampled = sample_nuts(
-            compiled, task, mode, seed=used_seed, report=report, cautious=cautious, **longer
+            compiled, task, modes[0], seed=used_seed, report=report, cautious=cautious, **longer
         )
         report("finishing")
         chains = sampled["posterior"].to_dataset()
@@ -274,7 +276,7 @@ def _nuts(
         stats = stats.isel(draw=slice(None, None, thin)).assign(diverging=diverging.astype(bool))
         stats = stats.assign_coords(draw=np.arange(settings["draws"]))
         u = {name: chains[name].values[:, ::thin] for name in task.names}
-        fitted = _assemble(task, runs, u, stats, about | {"thin": thin})
+        fitted = sampled_fit(task, runs, u, stats, about | {"thin": thin})
         table = diagnose(fitted)
         least = table[["ess_bulk", "ess_tail"]].min(axis=None)
         lacking = 1.2 * wanted / least if least < wanted else 1.0
@@ -282,20 +284,21 @@ def _nuts(
             lacking = max(lacking, 4.0)
         if table.attrs["divergences"] and not cautious:
             cautious = True  # More draws would only diverge more often.
-        elif lacking > 1.0 and thin < MOST_DRAWN:
-            thin = min(MOST_DRAWN, thin * 2 ** math.ceil(math.log2(lacking)))
-        else:
+            continue
+        more = lacking > 1.0 and thin < MOST_DRAWN
+        points = np.stack([chains[name].values.ravel() for name in task.names], axis=-1)
+        if misses_a_mode(modes, points) or (lacking > 1.0 and not more):
+            report("weighing modes")
+            shape = settings["chains"], settings["draws"]
+            found = across_modes(task, modes, points, shape, wanted, used_seed)
+            if found:
+                u = found.coordinates(task.names)
+                weighed = sampled_fit(task, runs, u, found.stats, about | {"thin": thin})
+                if diagnose(weighed).attrs["ok"]:
+                    return weighed, diagnose(weighed)
+        if not more:
             return fitted, table
-
-
-def storable_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Keyword arguments of :func:`fit` as JSON holds them, to repeat a fit on other runs."""
-    kept = {name: list(x) if isinstance(x, tuple) else x for name, x in options.items()}
-    priors = {
-        name: dataclasses.asdict(p) if isinstance(p, Prior) else float(p)
-        for name, p in (options.get("priors") or {}).items()
-    }
-    return kept | {"priors": priors}
+        thin = min(MOST_DRAWN, thin * 2 ** math.ceil(math.log2(lacking)))
 
 
 def _whole(name: str, value: Any, least: int = 1) -> int:
@@ -306,116 +309,6 @@ def _whole(name: str, value: Any, least: int = 1) -> int:
     if whole != value or whole < least:
         raise InputError(f"{name} must be a whole number of at least {least}, not {value!r}")
     return whole
-
-
-def _labels(task: Problem) -> np.ndarray:
-    labels = np.array([str(x) if not isinstance(x, (int, np.integer)) else x for x in task.labels])
-    return labels if len(set(labels)) == len(labels) else np.arange(len(labels))
-
-
-def _assemble(
-    task: Problem,
-    runs: pd.DataFrame,
-    u: Mapping[str, np.ndarray],
-    stats: xr.Dataset,
-    about: dict[str, Any],
-) -> Fit:
-    """The fit of draws of the coordinates, each of shape (chains, draws)."""
-    import xarray as xr
-
-    columns = {name: values[..., None] for name, values in u.items()}
-    _, log_likelihood, c = log_posterior(task, columns, task.data)
-    axes = ("chain", "draw")
-    chains, draws = next(iter(u.values())).shape
-    coords = {"chain": np.arange(chains), "draw": np.arange(draws)}
-    labels = {"run": _labels(task)}
-    weighted = about["options"]["weights"] is not None
-    tree = xr.DataTree.from_dict(
-        {
-            "posterior": _posterior(task, c, u, coords, about["seed"]),
-            "log_likelihood": xr.Dataset(
-                {"log_loss": ((*axes, "run"), log_likelihood)}, coords | labels
-            ),
-            "sample_stats": stats,
-            "observed_data": xr.Dataset(
-                {"log_loss": ("run", np.log(task.loss))}
-                | ({"weights": ("run", task.weights)} if weighted else {}),
-                labels,
-            ),
-            "constant_data": _run_table(task, runs, labels),
-        }
-    )
-    tree.attrs["bayescale"] = json.dumps(stamp(task.law, _about(task, runs) | about))
-    return Fit(task.law, tree)
-
-
-def _posterior(
-    task: Problem,
-    c: Mapping[str, Any],
-    u: Mapping[str, np.ndarray],
-    coords: dict[str, Any],
-    seed: int | None,
-) -> xr.Dataset:
-    """Draws by name; what varies over groups, knots or levels has these as a third dimension."""
-    import xarray as xr
-
-    axes: tuple[str, ...] = ("chain", "draw")
-    draws: dict[str, Any] = {}
-    for name in (*task.priors, *task.coordinates.names):
-        if task.groups and name in task.groups.vary:
-            levels = range(len(task.groups.levels))
-            value = np.stack([np.asarray(c[f"{name}_{i}"])[..., 0] for i in levels], axis=-1)
-            draws[name] = ((*axes, task.groups.by), value)
-        elif name not in draws:
-            draws[name] = (axes, np.asarray(c[name])[..., 0])
-    if task.groups:
-        coords = coords | {task.groups.by: np.array(task.groups.levels)}
-    if task.walk:
-        # Beyond the runs the slopes' changes are drawn from their prior, once: one draw of the
-        # posterior is one curve, whatever is asked of it.
-        rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
-        shape = next(iter(u.values())).shape
-        bends = [spread_of(k, c)[..., 0] * u[n] for n, k in task.walk.knots.items()]
-        bends += [spread_of(k, c)[..., 0] * rng.standard_normal(shape) for k in task.walk.beyond]
-        draws["discrepancy"] = ((*axes, "knot"), np.stack(bends, axis=-1))
-        coords = coords | {"knot": [k.label(task.reference) for k in task.walk.all_knots]}
-    if task.effects:
-        named = task.effects.names[: len(task.effects.levels)]
-        effect = np.stack([c["effect_scale"][..., 0] * u[name] for name in named], axis=-1)
-        draws["effect"] = ((*axes, "level"), effect)
-        coords = coords | {"level": np.array(task.effects.levels)}
-    return xr.Dataset(draws, coords)
-
-
-def _run_table(task: Problem, runs: pd.DataFrame, labels: dict[str, Any]) -> xr.Dataset:
-    import xarray as xr
-
-    # A slash would make a folder of the file, and the runs' dimension has a name already.
-    names = {name: str(name).replace("/", "_") for name in runs.columns}
-    columns = {names[n]: ("run", _storable(runs[n])) for n in runs.columns if names[n]}
-    if task.groups:
-        columns[task.groups.by] = ("run", np.array(task.groups.levels)[task.groups.member])
-    columns |= {name: ("run", value) for name, value in task.inputs.items()}
-    columns["loss"] = ("run", task.loss)
-    columns.pop("run", None)
-    return xr.Dataset(columns, labels)
-
-
-def _storable(values: pd.Series) -> np.ndarray:
-    """A column as NetCDF holds it: numbers (missing ones as nan), truth values, or text."""
-    import pandas as pd
-
-    kinds = pd.api.types
-    if kinds.is_bool_dtype(values) and not values.hasnans:
-        return values.to_numpy(bool)
-    if kinds.is_integer_dtype(values) and not values.hasnans:
-        return values.to_numpy(np.uint64 if kinds.is_unsigned_integer_dtype(values) else np.int64)
-    if kinds.is_numeric_dtype(values) and not kinds.is_complex_dtype(values):
-        return values.to_numpy(np.float64, na_value=np.nan)
-    known = values.notna()
-    return np.array(
-        [str(x).replace("\0", "") if y else "" for x, y in zip(values, known, strict=True)]
-    )
 
 
 def prior(
@@ -441,43 +334,12 @@ def prior(
     seed
         Makes the draws reproducible.
     """
-    import xarray as xr
-
     draws = _whole("draws", draws)
     seed = None if seed is None else _whole("seed", seed, least=0)
     task = problem(law, runs, noise=noise, priors=priors)
     rng = np.random.default_rng(seed)
     values = {
-        name: (("chain", "draw"), p.sample(rng, (1, draws), task.loss_scale))
+        name: p.sample(rng, (1, draws), task.loss_scale)
         for name, p in task.coordinates.priors.items()
     }
-    coords = {"chain": [0], "draw": np.arange(draws)}
-    tree = xr.DataTree.from_dict(
-        {
-            "posterior": xr.Dataset(values, coords),
-            "constant_data": _run_table(task, runs, {"run": _labels(task)}),
-        }
-    )
-    about = _about(task, runs) | {"method": "prior", "seed": seed}
-    tree.attrs["bayescale"] = json.dumps(stamp(law, about))
-    return Fit(law, tree)
-
-
-def _about(task: Problem, runs: pd.DataFrame) -> dict[str, Any]:
-    """What a fit says of the law, its priors and its runs."""
-    return {
-        "law": task.law.name,
-        "noise": task.noise.name,
-        "priors": {name: str(p) for name, p in task.coordinates.priors.items()},
-        "fixed": dict(task.fixed),
-        "reference": dict(task.reference),
-        "loss_scale": task.loss_scale,
-        "by": task.groups.by if task.groups else None,
-        "vary": task.groups.vary if task.groups else (),
-        "knots": [k.about for k in task.walk.all_knots] if task.walk else [],
-        "effects": task.effects.by if task.effects else None,
-        "noise_centre": features_centre(task.law, task.inputs) if task.noise.scaled else {},
-        "table": str(runs.attrs.get("name", "")),
-        "understood": runs.attrs.get("understood", []),
-        "simulated": bool(runs.attrs.get("simulated", False)),
-    }
+    return prior_fit(task, runs, values, seed)

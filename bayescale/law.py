@@ -21,7 +21,8 @@ __all__ = ["RESERVED_PREFIXES", "Coefficients", "Law", "law"]
 
 # Dimensions and variables of a fit, and arguments of the functions that take inputs by name.
 _RESERVED = {"budget", "chain", "draw", "error", "fit", "knot", "level", "mean", "run", "seed"}
-_RESERVED |= {"discrepancy", "effect", "log_loss", "log_posterior", "loss", "loss_scale", "weights"}
+_RESERVED |= {"discrepancy", "effect", "log_loss", "log_posterior", "loss", "loss_scale"}
+_RESERVED |= {"product", "weights"}
 #: Of the parameters and data of the noise, the discrepancy, the effects and the groups.
 RESERVED_PREFIXES = ("noise_", "discrepancy_", "effect_", "member_")
 

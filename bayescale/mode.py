@@ -1,7 +1,8 @@
-"""The mode of a posterior and its curvature there, found without PyMC in milliseconds."""
+"""The modes of a posterior and its curvature there, found without PyMC in milliseconds."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +10,14 @@ import numpy as np
 from bayescale.errors import InputError
 from bayescale.posterior import Problem
 
-__all__ = ["Mode", "find_mode"]
+__all__ = ["MOST_DIMENSIONS", "Mode", "find_mode", "find_modes", "near"]
 
+#: In more coordinates than these only one mode is looked for, and no mixture is fitted.
+MOST_DIMENSIONS = 20
 _STARTS = 24
+# A mode so far below the best, in log density, is not followed up; nor is one whose normal
+# distribution holds so much less of the posterior.
+_FAR_BELOW, _NEGLIGIBLE = 12.0, 7.0
 # Steps of the finite differences: first in coordinates, which are of order one, then along axes in
 # which the posterior has unit size. Many precise runs make it thinner than the first.
 _COARSE, _FINE = 1e-3, 1e-2
@@ -35,6 +41,11 @@ class Mode:
     covariance: np.ndarray
     log_density: float
 
+    @property
+    def log_mass(self) -> float:
+        """Log of what the normal distribution holds of the posterior, up to a constant."""
+        return self.log_density + 0.5 * float(np.linalg.slogdet(self.covariance)[1])
+
 
 def find_mode(problem: Problem, seed: int = 0) -> Mode:
     """Posterior mode by Newton steps from the best of a few starts about the prior medians.
@@ -53,20 +64,78 @@ def find_mode(problem: Problem, seed: int = 0) -> Mode:
     """
     if problem.normals:
         return _with_normals(problem, find_mode(problem.plain, seed))
-    names = problem.names
+    return _at_best(problem, _climbs(problem, seed))
+
+
+def find_modes(problem: Problem, seed: int = 0) -> tuple[Mode, ...]:
+    """Every mode that holds some of the posterior, of those that the starts lead to.
+
+    Few runs may be explained in more ways than one: by a large floor, or by a small exponent.
+
+    Parameters
+    ----------
+    problem
+        The posterior.
+    seed
+        Of the starts.
+
+    Returns
+    -------
+    tuple of Mode
+        That of :func:`find_mode` first. It is the only one where the posterior has more than
+        ``MOST_DIMENSIONS`` coordinates.
+
+    Raises
+    ------
+    InputError
+        If no start is possible under the law.
+    """
+    if problem.normals or len(problem.names) > MOST_DIMENSIONS:
+        return (find_mode(problem, seed),)
+    climbs = _climbs(problem, seed)
+    modes = [_at_best(problem, climbs)]
+    for u, value in climbs:
+        if value < modes[0].log_density - _FAR_BELOW or any(near(mode, u) for mode in modes):
+            continue
+        u, value = _climb(problem, u, np.eye(len(u)), _COARSE, iterations=100)
+        if value < modes[0].log_density - _FAR_BELOW or any(near(mode, u) for mode in modes):
+            continue
+        found = _sharpened(problem, u, value)
+        if not any(near(mode, found.u) for mode in modes):
+            modes.append(found)
+    held = [mode.log_mass for mode in modes]
+    return tuple(m for m, mass in zip(modes, held, strict=True) if mass > max(held) - _NEGLIGIBLE)
+
+
+def near(mode: Mode, u: np.ndarray) -> np.ndarray:
+    """Which points, of shape (..., d), lie where a mode's normal distribution has half its mass."""
+    away = u - mode.u
+    return np.einsum("...i,ij,...j", away, np.linalg.inv(mode.covariance), away) < len(mode.u)
+
+
+def _climbs(problem: Problem, seed: int) -> list[tuple[np.ndarray, float]]:
+    """Where a few steps lead from each start, and the log density there."""
     rng = np.random.default_rng(seed)
     starts = [np.array(_prior_medians(problem))]
-    starts += [starts[0] + rng.normal(0, 0.7, len(names)) for _ in range(_STARTS - 1)]
-    axes = np.eye(len(names))
-    found = [_climb(problem, start, axes, _COARSE, iterations=12) for start in starts]
-    best = max(found, key=lambda pair: pair[1])
-    u, value = _climb(problem, best[0], axes, _COARSE, iterations=200)
+    starts += [starts[0] + rng.normal(0, 0.7, len(starts[0])) for _ in range(_STARTS - 1)]
+    axes = np.eye(len(starts[0]))
+    return [_climb(problem, start, axes, _COARSE, iterations=12) for start in starts]
+
+
+def _at_best(problem: Problem, climbs: Sequence[tuple[np.ndarray, float]]) -> Mode:
+    u, value = max(climbs, key=lambda pair: pair[1])
+    u, value = _climb(problem, u, np.eye(len(u)), _COARSE, iterations=200)
     if not np.isfinite(value):
         raise InputError(
             f"law {problem.law.name!r} gives these runs no loss above zero at any of {_STARTS} "
             "starts near its prior medians; check its formula and its priors"
         )
-    step = _COARSE
+    return _sharpened(problem, u, value)
+
+
+def _sharpened(problem: Problem, u: np.ndarray, value: float) -> Mode:
+    """The mode near a point, by steps along axes in which the posterior has unit size."""
+    axes, step = np.eye(len(u)), _COARSE
     for _ in range(8):
         _, hessian = _derivatives(problem, u, axes, step)
         if not np.isfinite(hessian).all():  # The mode lies where the law is about to fail.

@@ -268,7 +268,7 @@ def problem(
         )
     if pool not in ("partial", "none"):
         raise InputError(f"pool={pool!r} is not known; choose 'partial' or 'none'")
-    coordinates, groups = find_coordinates(law, sampled, fixed, extra), None
+    coordinates, groups = find_coordinates(law, sampled, fixed, extra, inputs), None
     if by in (*law.inputs, *law.priors):
         raise InputError(
             f"by={by!r} names an input or a coefficient of law {law.name!r}; copy the column under "

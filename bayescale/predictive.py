@@ -50,7 +50,7 @@ def evaluate(fit: Fit, values: Mapping[str, Any], effect: Any = None) -> xr.Data
     coefficients = {name: draws[name] if name in draws else fixed[name] for name in fit.law.priors}
     bends = known_bends(fit, draws)
     if bends or effect is not None:
-        g = departure(scaled, bends) + (0.0 if effect is None else effect)
+        g = departure(fit.law, scaled, bends) + (0.0 if effect is None else effect)
         loss = bent(fit.law, scaled, coefficients, g)
     else:
         loss = fit.law(**scaled, **coefficients)
@@ -67,7 +67,12 @@ def known_bends(fit: Fit, draws: Any) -> dict[Knot, Any]:
 
 
 def new_run(
-    fit: Fit, values: Mapping[str, Any], rng: np.random.Generator
+    fit: Fit,
+    values: Mapping[str, Any],
+    rng: np.random.Generator,
+    *,
+    level: np.ndarray | None = None,
+    error: np.ndarray | None = None,
 ) -> tuple[xr.DataArray, Any, dict[str, Any]]:
     """What a new run's loss scatters about, the scale of its noise, and the noise's parameters.
 
@@ -79,6 +84,10 @@ def new_run(
         The law's inputs, plain units.
     rng
         Draws the effect of a level that was not fitted.
+    level
+        Of each run, of a fit whose effects are of a column; without it, one that was not fitted.
+    error
+        Known standard error of the log loss of each run.
 
     Returns
     -------
@@ -87,12 +96,14 @@ def new_run(
         against it; parameters by name, likewise. Arrays.
     """
     draws = fit.posterior
-    loss = evaluate(fit, values, _effect(fit, values, rng))
+    loss = evaluate(fit, values, _effect(fit, values, rng, level))
     noise = noise_model(fit.about["noise"])
     p = {name: draws[name] for name in noise.priors}
     run: dict[str, Any] = {}
     if noise.scaled:
         run = features(fit.law, values, fit.about["noise_centre"])
+    if error is not None:
+        run["error"] = xr.DataArray(error, dims="run")
     scale = run_scale(noise, p, run)
     axes = tuple(range(2, loss.ndim))
     arrays = {n: np.expand_dims(x.transpose("chain", "draw").values, axes) for n, x in p.items()}
@@ -100,27 +111,37 @@ def new_run(
     return loss, wide, arrays
 
 
-def _effect(fit: Fit, values: Mapping[str, Any], rng: np.random.Generator) -> Any:
-    """The effect of each run's level: that of a fitted model size, or a new one's."""
+def _effect(
+    fit: Fit, values: Mapping[str, Any], rng: np.random.Generator, level: np.ndarray | None
+) -> Any:
+    """The effect of each run's level: that of a fitted model size or level, or a new one's."""
     draws = fit.posterior
     if "effect" not in draws:
         return None
     spread = draws["effect_scale"]
     by = fit.about["effects"]
-    if by not in fit.law.inputs:  # Another seed, another corpus: a level that was not fitted.
-        return spread * xr.DataArray(rng.standard_normal(spread.shape), dims=spread.dims)
-    sizes = xr.DataArray(values[by])
-    known = np.asarray(draws["level"].values, dtype=float)
-    flat = sizes.values.ravel()
-    total = np.empty((*spread.shape, flat.size))
     fitted = draws["effect"].transpose("chain", "draw", "level").values
-    for size in np.unique(flat):
-        distance = np.abs(np.log(known / size))
+    known = draws["level"].values
+    if by in fit.law.inputs:
+        levels = xr.DataArray(values[by])
+    elif level is not None:
+        levels = xr.DataArray(np.asarray(level).astype(str), dims="run")
+    else:  # Another seed, another corpus: a level that was not fitted.
+        return spread * xr.DataArray(rng.standard_normal(spread.shape), dims=spread.dims)
+    flat = levels.values.ravel()
+    total = np.empty((*spread.shape, flat.size))
+    for one in np.unique(flat):
+        if by in fit.law.inputs:
+            distance = np.abs(np.log(known.astype(float) / one))
+        else:
+            distance = (known.astype(str) != one) * 1.0
         nearest = int(distance.argmin())
         if distance[nearest] < _SAME_SIZE:
-            one = fitted[..., nearest]
+            effect = fitted[..., nearest]
         else:
-            one = spread.values * rng.standard_normal(spread.shape)
-        total[..., flat == size] = one[..., None]
-    dims = (*spread.dims, *sizes.dims)
-    return xr.DataArray(total.reshape(*spread.shape, *sizes.shape), dims=dims, coords=sizes.coords)
+            effect = spread.values * rng.standard_normal(spread.shape)
+        total[..., flat == one] = effect[..., None]
+    dims = (*spread.dims, *levels.dims)
+    return xr.DataArray(
+        total.reshape(*spread.shape, *levels.shape), dims=dims, coords=levels.coords
+    )

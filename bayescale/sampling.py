@@ -106,6 +106,7 @@ def compiled_density(task: Problem) -> Any:
         task.law.variables,
         task.noise.name,
         tuple(task.coordinates.priors.items()),
+        tuple(task.coordinates.centre.items()),
         tuple(task.fixed.items()),
         task.normals,
         task.error is None,

@@ -4,10 +4,12 @@
 
 fits each law to the tables that have its inputs: whole, each group alone, and random subsets of 10,
 15, 20 and 40 runs, at default settings. It writes a row for each fit to
-benchmarks/results/diagnostics.csv: divergences, the largest R-hat, the smallest bulk and tail ESS,
-how far drawing went on, and the verdict: "ok", "failed" where the fit itself warned that it is not
-to be trusted, "refused" where the runs cannot be fitted. A fit that is neither good nor warned of
-would be "silent", and fails the script.
+benchmarks/results/diagnostics.csv, and one for each law to diagnostics_summary.csv: divergences,
+the largest R-hat, the smallest bulk and tail ESS, how far drawing went on, and the verdict: "ok",
+"failed" where the fit itself warned that it is not to be trusted, "refused" where the runs cannot
+be fitted. Posteriors of several modes may have independent draws instead of chains: then no R-hat,
+but the Pareto k of their weights. A fit that is neither good nor warned of would be "silent", and
+fails the script.
 """
 
 import sys
@@ -22,24 +24,27 @@ import bayescale as bs
 from bayescale.files import replacing
 from bayescale.models import laws
 
-RESULT = Path(__file__).parent / "results" / "diagnostics.csv"
+RESULTS = Path(__file__).parent / "results"
 DENSE = ("dense", "coupled", "kaplan", "kaplan_floor", "farseer")
-SPARSE = ("sparse", "frantar", "dense")
-EXPERTS = ("experts", "clark", "joint_moe", "sparse")
+SPARSE = ("sparse", "frantar", "abnar", "dense")
+EXPERTS = ("experts", "clark", "joint_moe", "sparse", "abnar")
 
 
 def tables():
     """Tables by name, each with the laws that go with it and the column of its groups."""
     gadre = bs.load_runs("gadre2024").query("warm_frac <= 0.25")
+    t5 = bs.load_runs("frantar2023_t5").query("not target")
+    vit, clark = bs.load_runs("frantar2023_vit"), bs.load_runs("clark2022")
+    share = (clark.top_k / clark.experts).clip(upper=1.0)
     return {
         "olmo_ladder": (bs.load_runs("olmo_ladder").query("not target"), DENSE, None),
         "hoffmann2022": (bs.load_runs("hoffmann2022").query("not outlier"), DENSE, None),
         "gadre2024": (gadre, DENSE, "corpus"),
         "gemstones2025": (bs.load_runs("gemstones2025"), DENSE, None),
         "muennighoff2023": (bs.load_runs("muennighoff2023"), ("repetition", "dense"), None),
-        "frantar2023_t5": (bs.load_runs("frantar2023_t5").query("not target"), SPARSE, None),
-        "frantar2023_vit": (bs.load_runs("frantar2023_vit"), SPARSE, None),
-        "clark2022": (bs.load_runs("clark2022"), EXPERTS, "router"),
+        "frantar2023_t5": (t5.assign(S_experts=t5.S), SPARSE, None),
+        "frantar2023_vit": (vit.assign(S_experts=vit.S), SPARSE, None),
+        "clark2022": (clark.assign(S_experts=1 - share), EXPERTS, "router"),
         "granularity, simulated": (
             simulated("granularity", "krajewski2024"),
             ("granularity",),
@@ -87,6 +92,7 @@ def verdict(law, runs):
     return {
         "divergences": table.attrs["divergences"],
         "rhat": round(float(table.rhat.max()), 4),
+        "pareto_k": round(table.attrs.get("pareto_k", float("nan")), 2),
         "ess_bulk": int(table.ess_bulk.min()),
         "ess_tail": int(table.ess_tail.min()),
         "drawn": fit.about["thin"],
@@ -94,6 +100,23 @@ def verdict(law, runs):
         "verdict": "ok" if good else "failed" if said else "silent",
         "said": "; ".join(said),
     }
+
+
+def summarised(found):
+    """One row a law."""
+    by_law = found.groupby("law")
+    summary = by_law.agg(
+        tables=("table", "nunique"),
+        fits=("verdict", "size"),
+        divergences=("divergences", "sum"),
+        rhat=("rhat", "max"),
+        ess_bulk=("ess_bulk", "min"),
+        ess_tail=("ess_tail", "min"),
+        mixtures=("pareto_k", "count"),
+    )
+    for word in ("ok", "failed", "refused"):
+        summary[word] = by_law.verdict.agg(lambda said, word=word: int((said == word).sum()))
+    return summary
 
 
 def main():
@@ -111,9 +134,12 @@ def main():
         if rows[-1]["verdict"] not in ("ok", "refused"):
             print(rows[-1], flush=True)
     found = pd.DataFrame(rows)
-    with replacing(RESULT) as part:
+    with replacing(RESULTS / "diagnostics.csv") as part:
         found.to_csv(part, index=False)
-    print(found.groupby("law").verdict.value_counts().unstack(fill_value=0).to_string())
+    summary = summarised(found)
+    with replacing(RESULTS / "diagnostics_summary.csv") as part:
+        summary.to_csv(part, float_format="%.4g")
+    print(summary.to_string())
     return int((found.verdict == "silent").any())
 
 

@@ -114,6 +114,34 @@ def test_a_term_that_is_negative_at_the_centre_counts_by_its_amplitude():
     assert found.unit_term is None
 
 
+def test_amplitudes_count_at_what_is_typical_of_the_runs():
+    """Else what the runs leave open, here gamma, would be bound to what they determine, A."""
+
+    def found(count):
+        inputs = {"N_active": np.ones(8), "D": np.ones(8), "experts": np.asarray(count)}
+        return find_coordinates(experts, experts.priors, {}, NOISE, inputs)
+
+    dense_only = found(np.ones(8))
+    assert dense_only.centre == {"N_active": 1.0, "D": 1.0, "experts": 1.0}
+    c = draw(dense_only, 1)
+    us = [dense_only.from_coefficients({**c, "gamma": x}, LOSS_SCALE) for x in (0.05, 0.5)]
+    assert us[0]["A"] == us[1]["A"]
+    # Between the runs, rounded so that leaving one out changes nothing.
+    assert found(2.0 ** np.arange(8)).centre["experts"] == 10
+    assert found(2.0 ** np.arange(7)).centre["experts"] == 8
+    assert found([1, 1, 1, 1, 64, 64, 64, 64]).centre["experts"] == 8
+
+
+def test_where_a_term_vanishes_at_what_is_typical_a_usual_value_serves():
+    @law
+    def vanishing(N, S, *, E=floor(), A=amplitude(), alpha=exponent(), B=amplitude()):
+        return E + A * N**-alpha + B * S
+
+    inputs = {"N": np.ones(5), "S": np.zeros(5)}
+    found = find_coordinates(vanishing, vanishing.priors, {}, NOISE, inputs)
+    assert found.centre == {"N": 1.0, "S": 0.5}
+
+
 # --- the map and its Jacobian, for every law of the package and some others ----------------------
 
 EVERY = {**laws(), "linked": linked, "product": product, "lowered": lowered}

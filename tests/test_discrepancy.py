@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import bayescale as bs
-from bayescale.discrepancy import INFORMED, REACH, SPACING, Knot, bent, departure
-from bayescale.models import coupled, dense, kaplan, sparse
+from bayescale.discrepancy import INFORMED, REACH, SPACING, Knot, bent, departure, walked
+from bayescale.models import clark, coupled, dense, frantar, kaplan
 from bayescale.posterior import problem
 
 
@@ -47,11 +47,75 @@ def test_what_a_power_law_explains_is_no_discrepancy(law, olmo):
     assert max(np.abs(column).max() for column in walk.columns.values()) > 0.01
 
 
-def test_counts_walk_and_other_inputs_do_not():
-    runs = bs.load_runs("frantar2023_t5")
-    _, walk = walk_of(sparse, runs)
-    assert list(walk.priors) == ["discrepancy_N_active", "discrepancy_D"]
-    assert len(walk.names) == 2 * 2 * INFORMED
+@pytest.mark.parametrize(
+    ("law", "name", "ratio"),
+    [(frantar, "frantar2023_t5", lambda runs: runs.N / runs.N_active),
+     (clark, "clark2022", lambda runs: runs.experts)],
+)  # fmt: skip
+def test_a_walk_along_sparsity_or_experts_starts_at_the_centre_of_their_ratio(law, name, ratio):
+    task, walk = walk_of(law, bs.load_runs(name))
+    *_, last = law.inputs
+    assert list(walk.priors) == [f"discrepancy_{n}" for n in (*law.inputs, "product")]
+    x = np.log10(ratio(bs.load_runs(name)).to_numpy(float))
+    np.testing.assert_allclose(np.log10(walked(law, task.scaled_inputs)[last]), x, atol=1e-6)
+    for side, word in ((1, "above"), (-1, "below")):
+        first = walk.knots[f"discrepancy_{last}_{word}_0"]
+        assert side * first.at == pytest.approx(x.mean(), abs=1e-6)
+        # What is left of a slope that changes at the centre is no straight line.
+        column = walk.columns[f"discrepancy_{last}_{word}_0"]
+        assert np.abs(column).max() > 0.01
+        assert (task.weights * column * x).sum() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_the_corner_of_a_crossed_design_is_uncertain_although_each_input_was_seen():
+    runs = bs.load_runs("frantar2023_t5").query("not target")
+    corner = (runs.N_active == runs.N_active.max()) & runs.D.eq(runs.D.max())
+    task, walk = walk_of(frantar, runs[~corner])
+    seen = walked(frantar, task.scaled_inputs)
+    new = {n: runs[corner][n].to_numpy(float) / task.reference[n] for n in frantar.inputs}
+    new = walked(frantar, new)
+
+    def columns(along, knots):
+        # The law's own level and slopes are free.
+        straight = [np.ones(len(along["D"])), *(np.log10(along[n]) for n in frantar.inputs)]
+        return np.column_stack(
+            [*(knot.column(along) for knot in knots), *np.multiply(100, straight)]
+        )
+
+    def widens(knots, noise=0.1):
+        """Spread at the corner over the largest at a seen run, given those with noise."""
+        at = columns(seen, knots)
+        left = np.linalg.inv(np.eye(at.shape[1]) + at.T @ at / noise**2)
+        there, here = (((x @ left) * x).sum(axis=1).max() for x in (columns(new, knots), at))
+        return np.sqrt(there / here)
+
+    alone = [knot for knot in walk.all_knots if knot.input != "product"]
+    assert widens(alone) < 1.3
+    assert widens(walk.all_knots) > 2
+
+
+def test_every_knot_has_a_label_of_its_own():
+    task, walk = walk_of(frantar, bs.load_runs("frantar2023_t5"))
+    labels = [knot.label(task.law, task.reference) for knot in walk.all_knots]
+    assert len(set(labels)) == len(labels)
+    assert f"D above {task.reference['D']:.3g}" in labels
+    assert any(label.startswith("1/(1-S) above ") for label in labels)
+
+
+def test_a_law_of_counts_alone_walks_along_each_alone(olmo):
+    scaled = walk_of(coupled, olmo)[0].scaled_inputs
+    assert walked(coupled, scaled) == scaled
+
+
+def test_an_input_that_may_be_zero_or_negative_has_no_walk(olmo):
+    @bs.law
+    def shifted(
+        N, D, shift, *, E=bs.floor(), A=bs.amplitude(), alpha=bs.exponent(), B=bs.normal(0, 1)
+    ):
+        return E + A * N**-alpha + B * shift + 0 * D
+
+    _, walk = walk_of(shifted, olmo.assign(shift=np.linspace(-1, 1, len(olmo))))
+    assert list(walk.priors) == ["discrepancy_N", "discrepancy_D"]
 
 
 def test_knots_that_no_run_informs_lie_beyond_the_runs(olmo):
@@ -66,12 +130,14 @@ def test_knots_that_no_run_informs_lie_beyond_the_runs(olmo):
             assert SPACING * INFORMED <= knot.at < REACH
 
 
-def test_a_departure_is_the_sum_of_its_knots(olmo):
-    task, walk = walk_of(dense, olmo)
+@pytest.mark.parametrize(("law", "name"), [(dense, "olmo_ladder"), (frantar, "frantar2023_t5")])
+def test_a_departure_is_the_sum_of_its_knots(law, name):
+    task, walk = walk_of(law, bs.load_runs(name))
     rng = np.random.default_rng(0)
     bends = {knot: rng.normal() for knot in walk.all_knots}
-    by_knot = sum(bend * knot.column(task.scaled_inputs) for knot, bend in bends.items())
-    np.testing.assert_allclose(departure(task.scaled_inputs, bends), by_knot, rtol=1e-9)
+    # The informed knots' columns are the sampler's; no run reaches any other.
+    by_knot = sum(bends[knot] * walk.columns[n] for n, knot in walk.knots.items())
+    np.testing.assert_allclose(departure(law, task.scaled_inputs, bends), by_knot, rtol=1e-9)
 
 
 # --- a bent law -----------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from bayescale import amplitude, exponent, floor, law, sampling
 from bayescale.machine_code import Density, compile_density
 from bayescale.maths import sqrt
 from bayescale.mode import find_mode
-from bayescale.models import coupled, dense, laws
+from bayescale.models import coupled, dense, experts, laws
 from bayescale.posterior import problem
 from bayescale.symbolic import UntraceableError, log_gamma, sum_rows, where
 
@@ -102,6 +102,14 @@ def test_one_density_serves_tables_of_every_length():
         assert sampling.compiled_density(task) is density
         x = find_mode(task).u
         assert evaluate(density, task.data, x)[1] == pytest.approx(task.log_density(x[None])[0])
+
+
+def test_tables_with_other_coordinates_have_a_density_of_their_own():
+    runs = design(experts)
+    tasks = [problem(experts, runs.assign(experts=count)) for count in (1.0, 64.0)]
+    assert tasks[0].coordinates.centre != tasks[1].coordinates.centre
+    for task in tasks:
+        assert_compiled(task)
 
 
 def test_a_fit_loads_no_pymc():

@@ -1,11 +1,19 @@
-"""The quick posterior agrees with NUTS where it says so, and says so where it does not."""
+"""Importance resampling: the quick posterior, and posteriors of several modes.
+
+The quick one agrees with NUTS where it says so, and says so where it does not.
+"""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import bayescale as bs
+from bayescale import amplitude, exponent, floor, law, normal
 from bayescale.diagnostics import MAX_PARETO_K
+from bayescale.mode import find_modes
 from bayescale.models import abnar, dense
+from bayescale.posterior import log_posterior, problem
+from bayescale.sampling import compiled_density, sample_nuts
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +69,48 @@ def test_few_draws_are_not_trusted():
     table = bs.diagnose(fit)
     assert (table.ess_bulk <= 5).all()
     assert not table.attrs["ok"]
+
+
+@law
+def even(N, *, E=floor(), A=amplitude(), alpha=exponent(0.3), s=normal(0.0, 1.0)):
+    """Says the same for s and for -s."""
+    return E + A * N ** -(alpha + 0.5 * s**2)
+
+
+@pytest.fixture(scope="module")
+def even_runs():
+    """Simulated: runs that tell s = 1 or s = -1."""
+    design = pd.DataFrame({"N": np.geomspace(1e7, 1e10, 12)})
+    coefficients = {"E": 1.0, "A": 2e4, "alpha": 0.1, "s": 1.0}
+    return bs.simulate(even, design, coefficients, noise_scale=1e-3, seed=1)
+
+
+@pytest.mark.parametrize("method", ["nuts", "laplace"])
+def test_modes_far_apart_have_their_shares(even_runs, method):
+    fit = bs.fit(even, even_runs, method=method, priors={"alpha": bs.lognormal(0.1, 0.05)}, seed=1)
+    s = fit.posterior.s.values
+    assert bs.diagnose(fit).attrs["ok"]
+    assert np.abs(s).min() > 0.5  # no draw between the modes: no chain crosses
+    # By symmetry half; of 1,000 effective draws three standard errors are 0.05.
+    assert (s > 0).mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_fit_across_modes_agrees_with_a_long_run_of_nuts():
+    """Twenty runs that two floors explain, between which chains of NUTS cross now and then."""
+    runs = bs.load_runs("hoffmann2022").query("not outlier").sample(20, random_state=20)
+    fit = bs.fit(dense, runs, seed=1)
+    table = bs.diagnose(fit)
+    assert table.attrs["ok"]
+    assert table.attrs["pareto_k"] <= MAX_PARETO_K
+    task = problem(dense, runs)
+    chains = sample_nuts(
+        compiled_density(task), task, find_modes(task)[0],
+        draws=30_000, tune=1000, chains=4, seed=2, report=lambda *_: None,
+    )["posterior"].to_dataset()  # fmt: skip
+    u = {name: chains[name].values[..., None] for name in task.names}
+    _, _, c = log_posterior(task, u, task.data)
+    second = c["B"][..., 0] > 0.4
+    # Chains stay in a mode for long, so what they say of its share differs between them.
+    error = second.mean(axis=1).std(ddof=1) / 2
+    assert 0 < error < 0.03
+    assert abs((fit.posterior.B.values > 0.4).mean() - second.mean()) < 0.03 + 3 * error
