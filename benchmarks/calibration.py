@@ -109,7 +109,7 @@ def uniformity(found):
 
 
 def picture(every, path):
-    """For each law the share of ranks up to each, less what is expected, and its 95 % band."""
+    """For each law the share of ranks up to each, less what is expected, with a 90 % band."""
     import matplotlib
 
     matplotlib.use("Agg")
