@@ -32,16 +32,20 @@ CALIBRATED = dict(bs.CALIBRATED)
 PARTS = {"weights": ("weights",), "scaled noise": ("noise",), "discrepancy": ("discrepancy",)}
 
 
+def calibration():
+    """Options of the calibrated fit, each part added in turn."""
+    found, options = {}, {}
+    for name, keys in PARTS.items():
+        options = options | {key: CALIBRATED[key] for key in keys}
+        found[f"+ {name}"] = options
+    return found | {"+ size effects (calibrated)": CALIBRATED}
+
+
 def variants():
     """Laws and options: the textbook fit, each part added in turn, and the dense law with all."""
     found = {"textbook": (dense, {}), "+ coupled law": (coupled, {})}
-    options = {}
-    for name, keys in PARTS.items():
-        options = options | {key: CALIBRATED[key] for key in keys}
-        found[f"+ {name}"] = (coupled, options)
-    found["+ size effects (calibrated)"] = (coupled, CALIBRATED)
-    found["calibrated, dense law"] = (dense, CALIBRATED)
-    return found
+    found |= {name: (coupled, options) for name, options in calibration().items()}
+    return found | {"calibrated, dense law": (dense, CALIBRATED)}
 
 
 def series():
@@ -74,20 +78,21 @@ def simulated():
     return found
 
 
-def scores(tables, chosen):
+def scores(tables, chosen, cuts=CUTS, order="flops"):
     """Backtests of every series under every variant: a row a series, cut and variant."""
     rows = []
     for variant, (law, options) in chosen.items():
+        how = SETTINGS | options
         for name, runs in tables.items():
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", bs.FitWarning)  # noted in the column trusted
-                found = bs.backtest(law, runs, cuts=CUTS, seed=1, **SETTINGS, **options)
-            trusted = found.attrs["trusted"]
-            for cut, row in bs.coverage(found).iterrows():
+                found = bs.backtest(law, runs, cuts=cuts, order=order, seed=1, **how)
+            trusted, covered = found.attrs["trusted"], bs.coverage(found)
+            for cut, row in covered.iterrows():
                 kept = row[["runs", "inside_50", "inside_80", "inside_90", "width", "crps"]]
                 row = {"series": name, "cut": cut, "variant": variant, **kept}
                 rows.append(row | {"trusted": trusted[cut]})
-            print(variant, name, [round(r["inside_90"], 2) for r in rows[-len(CUTS) :]], flush=True)
+            print(variant, name, covered.inside_90.round(2).tolist(), flush=True)
     table = pd.DataFrame(rows)
     reference = table[table.variant == "textbook"].set_index(["series", "cut"])
     at = pd.MultiIndex.from_frame(table[["series", "cut"]])
@@ -96,16 +101,15 @@ def scores(tables, chosen):
     return table
 
 
-def summary(table):
+def summary(table, by):
     """Means over series and cuts; ratios to the textbook fit as geometric means."""
     rows = {}
-    kinds = np.where(table.series.str.startswith("simulated"), "law is true", "measured")
-    for (kind, variant), part in table.groupby([kinds, "variant"], sort=False):
+    for of, part in table.groupby(by, sort=False):
         held = part[["inside_50", "inside_80", "inside_90"]].mean()
         ratios = {n: np.exp(np.log(part[n]).mean()) for n in ("width_ratio", "crps_ratio")}
         below = (part.inside_90 < 0.7).mean()
-        rows[kind, variant] = {**held, **ratios, "below_70": below, "trusted": part.trusted.mean()}
-    return pd.DataFrame(rows).T.rename_axis(["data", "variant"]).round(3)
+        rows[of] = {**held, **ratios, "below_70": below, "trusted": part.trusted.mean()}
+    return pd.DataFrame(rows).T.round(3)
 
 
 def picture(table, path):
@@ -146,7 +150,8 @@ def main():
         few = {n: v for n, v in variants().items() if n == "textbook" or "calibrated" in n}
         table = pd.concat([table, scores(simulated(), few)], ignore_index=True)
     write(table, "extrapolation.csv", index=False)
-    means = summary(table)
+    kinds = np.where(table.series.str.startswith("simulated"), "law is true", "measured")
+    means = summary(table, [kinds, "variant"]).rename_axis(["data", "variant"])
     for kind, name in (("measured", "summary"), ("law is true", "true")):
         if kind in means.index:
             write(means.loc[kind], f"extrapolation_{name}.csv")
