@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from bayescale.folds import check_refits, parts
 from bayescale.refits import options_of, refit, table_of
 from bayescale.scoring import log_score
 
-__all__ = ["Scores", "held_out_scores", "loo_scores"]
+__all__ = ["Scores", "held_out_scores", "loo_scores", "loo_weights"]
 
 
 @dataclass(frozen=True)
@@ -66,11 +65,9 @@ def loo_scores(
     Pareto shape k of the weights is too high for the number of draws, the law is fitted to the
     other runs and the score is exact.
     """
-    weights = fit.tree["observed_data"].to_dataset().get("weights")
-    if weights is None:
-        pointwise, pareto_k, good_k = _by_arviz(fit)
-    else:
-        pointwise, pareto_k, good_k = _of_weighted(fit, weights.values)
+    log_weights, pareto_k, good_k = loo_weights(fit)
+    # What is scored is the run's own density, without its weight in the likelihood.
+    pointwise = _logsumexp(log_weights + _log_likelihood(fit))
     high = np.flatnonzero(~(pareto_k <= good_k))
     exact = np.zeros(len(pareto_k), dtype=bool)
     doubtful = len(high)
@@ -87,31 +84,54 @@ def loo_scores(
     return Scores(pointwise, effective, pareto_k, exact, doubtful)
 
 
-def _by_arviz(fit: Fit) -> tuple[np.ndarray, np.ndarray, float]:
-    from arviz_stats import loo
+def loo_weights(fit: Fit) -> tuple[np.ndarray, np.ndarray, float]:
+    """Weights of the draws by which each run is left out, smoothed (PSIS).
 
-    with warnings.catch_warnings():
-        # ArviZ says that there are high values of Pareto k but not of which fit.
-        warnings.filterwarnings("ignore", message="Estimated shape parameter of Pareto")
-        found = loo(fit.tree, var_name="log_loss", pointwise=True)
-    return found.elpd_i.values.copy(), found.pareto_k.values, found.good_k
+    Leaving a run out takes its likelihood away; where runs have weights, its weighted likelihood.
 
+    Parameters
+    ----------
+    fit
+        A fit made by :func:`bayescale.fit`.
 
-def _of_weighted(fit: Fit, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """The same where runs have weights: leaving one out takes its weighted likelihood away.
-
-    What is scored is the run's own density, without its weight.
+    Returns
+    -------
+    log_weights : numpy.ndarray
+        Over run and draw (chain after chain); the weights of a run sum to one.
+    pareto_k : numpy.ndarray
+        Of every run.
+    good_k : float
+        Above it the weights of so many draws do not serve.
     """
+    from arviz_stats import ess
     from arviz_stats.base import array_stats
+
+    by_run = _log_likelihood(fit)
+    weights = fit.tree["observed_data"].to_dataset().get("weights")
+    ratios = by_run if weights is None else weights.values[:, None] * by_run
+    draws, efficiency = fit.posterior, 1.0
+    if draws.sizes["chain"] > 1:  # As ArviZ has it: how much draws of a chain are worth.
+        effective = ess(draws, method="mean")
+        values = np.concatenate([np.ravel(x) for x in effective.data_vars.values()])
+        efficiency = float(values.mean()) / by_run.shape[1]
+    # The function takes the negative of the log ratios.
+    log_weights, pareto_k = array_stats.psislw(ratios, r_eff=efficiency, axis=-1)
+    log_weights = log_weights - _logsumexp(log_weights)[:, None]
+    # Of draws that hardly differ no shape can be told.
+    pareto_k = np.nan_to_num(np.asarray(pareto_k), nan=np.inf)
+    return log_weights, pareto_k, min(1 - 1 / np.log10(by_run.shape[1]), 0.7)
+
+
+def _log_likelihood(fit: Fit) -> np.ndarray:
+    """Of every run (rows) under every draw, chain after chain."""
+    density = fit.tree["log_likelihood"].to_dataset().log_loss.transpose("run", "chain", "draw")
+    return density.values.reshape(density.sizes["run"], -1)
+
+
+def _logsumexp(x: np.ndarray) -> np.ndarray:
     from scipy.special import logsumexp
 
-    density = fit.tree["log_likelihood"].to_dataset().log_loss.transpose("run", "chain", "draw")
-    by_run = density.values.reshape(len(weights), -1)
-    # The function takes the negative of the log ratios.
-    log_weights, pareto_k = array_stats.psislw(weights[:, None] * by_run, axis=-1)
-    total = logsumexp(log_weights, axis=-1)
-    pointwise = logsumexp(log_weights + by_run, axis=-1) - total
-    return pointwise, np.asarray(pareto_k), min(1 - 1 / np.log10(by_run.shape[1]), 0.7)
+    return logsumexp(x, axis=-1)
 
 
 def held_out_scores(
@@ -171,12 +191,10 @@ def _refitted(
 
 
 def _scored(fit: Fit, runs: Any) -> tuple[np.ndarray, bool]:
-    return log_score(fit, runs), bool(diagnose(fit).attrs["ok"])
+    return log_score(fit, runs, own=True), bool(diagnose(fit).attrs["ok"])
 
 
 def _in_sample(fit: Fit) -> np.ndarray:
     """Log predictive density of the runs that were fitted."""
-    from scipy.special import logsumexp
-
-    density = fit.tree["log_likelihood"].to_dataset().log_loss.transpose("chain", "draw", "run")
-    return logsumexp(density.values, axis=(0, 1)) - np.log(density[..., 0].size)
+    density = _log_likelihood(fit)
+    return _logsumexp(density) - np.log(density.shape[1])

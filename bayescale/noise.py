@@ -30,6 +30,10 @@ class Noise:
         Prior by parameter; the names start with ``noise_``.
     log_density
         Of a residual, given the scale and the parameters: numbers, arrays or symbols.
+    cdf
+        Probability of a smaller residual, given the scale and the parameters: arrays.
+    information
+        What one run says of its location: Fisher information, given the scale and the parameters.
     draw
         Residuals of a given shape from the scale and the parameters.
     random_variable
@@ -42,6 +46,8 @@ class Noise:
     name: str
     priors: Mapping[str, Prior]
     log_density: Callable[[Any, Any, Mapping[str, Any]], Any]
+    cdf: Callable[[Any, Any, Mapping[str, Any]], np.ndarray]
+    information: Callable[[Any, Mapping[str, Any]], Any]
     draw: Callable[[np.random.Generator, Any, Any, Mapping[str, Any]], np.ndarray]
     random_variable: Callable[..., Any]
     scaled: bool = False
@@ -63,6 +69,16 @@ def _student_t_log_density(residual: Any, scale: Any, p: Mapping[str, Any]) -> A
     return constant - log(scale) - (dof + 1) / 2 * log1p((residual / scale) ** 2 / dof)
 
 
+def _student_t_cdf(residual: Any, scale: Any, p: Mapping[str, Any]) -> np.ndarray:
+    from scipy.special import stdtr
+
+    return np.asarray(stdtr(p["noise_dof"], residual / scale))
+
+
+def _student_t_information(scale: Any, p: Mapping[str, Any]) -> Any:
+    return (p["noise_dof"] + 1) / (p["noise_dof"] + 3) / scale**2
+
+
 def _student_t_draw(
     rng: np.random.Generator, shape: Any, scale: Any, p: Mapping[str, Any]
 ) -> np.ndarray:
@@ -78,6 +94,16 @@ def _student_t(name: str | None, mu: Any, scale: Any, p: Mapping[str, Any], **kw
 
 def _normal_log_density(residual: Any, scale: Any, p: Mapping[str, Any]) -> Any:
     return -0.5 * (residual / scale) ** 2 - log(scale) - 0.5 * math.log(2 * math.pi)
+
+
+def _normal_cdf(residual: Any, scale: Any, p: Mapping[str, Any]) -> np.ndarray:
+    from scipy.special import ndtr
+
+    return np.asarray(ndtr(residual / scale))
+
+
+def _normal_information(scale: Any, p: Mapping[str, Any]) -> Any:
+    return 1 / scale**2
 
 
 def _normal_draw(
@@ -152,10 +178,20 @@ NOISES: Mapping[str, Noise] = {
         "student_t",
         {"noise_scale": _SCALE, "noise_dof": gamma_prior(2.0, 0.1)},
         _student_t_log_density,
+        _student_t_cdf,
+        _student_t_information,
         _student_t_draw,
         _student_t,
     ),
-    "normal": Noise("normal", {"noise_scale": _SCALE}, _normal_log_density, _normal_draw, _normal),
+    "normal": Noise(
+        "normal",
+        {"noise_scale": _SCALE},
+        _normal_log_density,
+        _normal_cdf,
+        _normal_information,
+        _normal_draw,
+        _normal,
+    ),
     # Small runs and runs far from the usual tokens per parameter scatter more. The slopes are
     # natural logs of the scale per decade.
     "scaled": Noise(
@@ -168,6 +204,8 @@ NOISES: Mapping[str, Noise] = {
             "noise_imbalance": normal(0.0, 0.5),
         },
         _student_t_log_density,
+        _student_t_cdf,
+        _student_t_information,
         _student_t_draw,
         _student_t,
         scaled=True,

@@ -16,7 +16,7 @@ from bayescale.variables import read_columns
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["INTERVALS", "crps", "log_score", "score"]
+__all__ = ["INTERVALS", "crps", "log_score", "scatter", "score"]
 
 #: Intervals that are scored, and the quantiles that bound them.
 INTERVALS = (50, 80, 90)
@@ -57,7 +57,7 @@ def crps(draws: np.ndarray, observed: np.ndarray) -> np.ndarray:
     return np.abs(ranked - observed).mean(axis=0) - np.tensordot(larger, ranked, axes=1)
 
 
-def log_score(fit: Fit, runs: pd.DataFrame) -> np.ndarray:
+def log_score(fit: Fit, runs: pd.DataFrame, *, own: bool = False) -> np.ndarray:
     """Log posterior predictive density of the log loss of new runs.
 
     Parameters
@@ -66,6 +66,8 @@ def log_score(fit: Fit, runs: pd.DataFrame) -> np.ndarray:
         A fit made by :func:`bayescale.fit`.
     runs
         One row a run: the law's inputs, ``loss``, and the column of groups if the fit has any.
+    own
+        As for :func:`scatter`.
 
     Returns
     -------
@@ -80,15 +82,54 @@ def log_score(fit: Fit, runs: pd.DataFrame) -> np.ndarray:
     from scipy.special import logsumexp
 
     from bayescale.noise import noise_model
-    from bayescale.prediction import new_runs
 
     loss = read_columns(runs, ("loss",))["loss"]
-    mean, scale, parameters = new_runs(fit, _inputs(fit, runs), np.random.default_rng(0))
-    noise = noise_model(fit.about["noise"])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        density = noise.log_density(np.log(loss) - np.log(mean.values), scale, parameters)
+    centre, scale, parameters = scatter(fit, runs, own=own)
+    density = noise_model(fit.about["noise"]).log_density(np.log(loss) - centre, scale, parameters)
     density = np.where(np.isnan(density), -np.inf, density)  # a loss below zero has no logarithm
-    return logsumexp(density, axis=(0, 1)) - np.log(mean.shape[0] * mean.shape[1])
+    return logsumexp(density, axis=0) - np.log(len(density))
+
+
+def scatter(
+    fit: Fit, runs: pd.DataFrame, *, own: bool
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """What the log losses of runs scatter about, and how, under every draw.
+
+    Parameters
+    ----------
+    fit
+        A fit made by :func:`bayescale.fit`.
+    runs
+        One row a run, as the fitted table has them.
+    own
+        Whether the runs have the effect of their own level, where it was fitted, and their own
+        known error, as the fitted runs have; otherwise they are runs of another level without one.
+
+    Returns
+    -------
+    centre, scale : numpy.ndarray
+        Log of the loss that runs scatter about (nan where a draw's is not above zero) and scale of
+        the noise, over draw and run.
+    parameters : dict of numpy.ndarray
+        Of the noise, broadcasting against them.
+    """
+    from bayescale.prediction import new_runs
+
+    known: dict[str, Any] = {}
+    options = fit.about.get("options", {})
+    # The tables of fits have no slashes in their columns' names.
+    level, error = (str(options.get(n) or "").replace("/", "_") for n in ("effects", "error"))
+    if own and level in runs:
+        known["level"] = runs[level].astype(str).to_numpy(str)
+    if own and error in runs:
+        known["error"] = (runs[error] / runs["loss"]).to_numpy(float)
+    rng = np.random.default_rng(0)  # of the effects of levels that were not fitted
+    loss, scale, parameters = new_runs(fit, _inputs(fit, runs), rng, **known)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        centre = np.log(loss.values)
+    count = centre.shape[0] * centre.shape[1]
+    flat = {n: x.reshape(count, -1) for n, x in {"": scale, **parameters}.items()}
+    return centre.reshape(count, -1), flat.pop(""), flat
 
 
 def score(fit: Fit, runs: pd.DataFrame, *, seed: int | None = None) -> pd.DataFrame:

@@ -31,6 +31,25 @@ def test_normal_density(residual, scale):
     assert found == pytest.approx(scipy.stats.norm.logpdf(residual, scale=scale), rel=1e-12)
 
 
+@given(RESIDUAL, SCALE, DOF)
+def test_distribution_functions(residual, scale, dof):
+    p = {"noise_dof": dof}
+    found = noise_model("student_t").cdf(residual, scale, p)
+    assert found == pytest.approx(scipy.stats.t.cdf(residual, dof, scale=scale), rel=1e-7)
+    found = noise_model("normal").cdf(residual, scale, p)
+    assert found == pytest.approx(scipy.stats.norm.cdf(residual, scale=scale), rel=1e-9)
+
+
+@pytest.mark.parametrize("name", NOISES)
+def test_information_is_the_mean_squared_slope_of_the_density(name):
+    noise, p, scale = noise_model(name), {"noise_dof": 4.0}, 0.01
+    x = np.linspace(-2, 2, 400_001)
+    log_density = noise.log_density(x, scale, p)
+    slope = np.gradient(log_density, x)
+    found = np.trapezoid(np.exp(log_density) * slope**2, x)
+    assert noise.information(scale, p) == pytest.approx(found, rel=1e-3)
+
+
 @pytest.mark.parametrize("name", NOISES)
 def test_symbols_agree_with_numbers(name):
     import pytensor.tensor as pt

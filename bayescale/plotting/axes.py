@@ -37,6 +37,7 @@ _TITLES = {
     "D_upcycled": "upcycled training",
     "D_unique": "different data",
     "flops": "training compute",
+    "tokens_per_parameter": "tokens per parameter",
     "budget": "training budget",
 }
 _UNITS = {"budget": "FLOP"}

@@ -11,6 +11,7 @@ import numpy as np
 from bayescale.diagnostics import MAX_PARETO_K, MAX_RHAT, MIN_ESS, diagnose
 from bayescale.quantities import format_number
 from bayescale.report.content import Content, percent, times
+from bayescale.residual_checks import quantity_words
 from bayescale.variables import variable
 
 __all__ = ["Check", "checks", "trust"]
@@ -35,7 +36,14 @@ class Check(NamedTuple):
 
 def checks(found: Content) -> list[Check]:
     """Everything that was checked of the fit that answers."""
-    return [*_sampler(found), *_reach(found), _bounds(found), _held(found), *_rivals(found)]
+    return [
+        *_sampler(found),
+        *_reach(found),
+        _bounds(found),
+        *_left_over(found),
+        _held(found),
+        *_rivals(found),
+    ]
 
 
 def _sampler(found: Content) -> list[Check]:
@@ -53,9 +61,10 @@ def _sampler(found: Content) -> list[Check]:
     if "pareto_k" in table.attrs:
         k = table.attrs["pareto_k"]
         good = k <= MAX_PARETO_K
-        words = "The quick approximation of the posterior " + (
-            "holds" if good else "does not hold; fit with the full sampler"
-        )
+        words = "The quick approximation of the posterior "
+        if fit.about["method"] == "nuts":
+            words = "The weighing of the ways in which the law can explain the runs "
+        words += "holds" if good else "does not hold; fit with the full sampler"
         verdict = "passed" if good else "failed"
         limit = f"at most {MAX_PARETO_K}"
         return [Check("Approximation", verdict, f"{words} (Pareto k {k:.2f}; {limit})."), enough]
@@ -119,6 +128,30 @@ def _bounds(found: Content) -> Check:
         words = f"A bound decides the optimum in {share:.1%} of draws, not the runs."
         return Check("Optimum inside bounds", "caution" if share < 0.05 else "failed", words)
     return Check("Optimum inside bounds", "passed", "No limit that was set decides the plan.")
+
+
+def _left_over(found: Content) -> list[Check]:
+    """Whether what the law leaves over of the fitted runs is noise."""
+    shape, pattern = "Runs scatter as the fit says", "No pattern in what is left over"
+    table = found.residuals
+    if isinstance(table, str):
+        return [Check(pattern, "not done", f"{_sentence(table)}.")]
+    pit, trends = table.loc["LOO-PIT"], table.drop(index="LOO-PIT")
+    made = [Check(shape, "passed" if pit.ok else "caution", f"{_sentence(pit.said)}.")]
+    if not len(trends):
+        return made
+    failed = trends[~trends.ok]
+    words = (
+        f"{'. '.join(map(_sentence, failed.said))}: the law misses something."
+        if len(failed)
+        else f"Runs that are alike in {', '.join(map(quantity_words, trends.index))} do not err "
+        "on one side."
+    )
+    return [*made, Check(pattern, "caution" if len(failed) else "passed", words)]
+
+
+def _sentence(words: str) -> str:
+    return words[:1].upper() + words[1:]
 
 
 def _held(found: Content) -> Check:

@@ -58,6 +58,8 @@ class Content:
         What other sizes would cost at the budget.
     scores
         ``compare`` of all fits, or why it cannot be; None of one fit.
+    residuals
+        ``check_residuals`` of the fit that answers, or why there are none.
     backtest
         As given.
     seed
@@ -76,6 +78,7 @@ class Content:
     others: dict[str, dict[str, Any] | str]
     sizes: list[dict[str, Any]]
     scores: pd.DataFrame | str | None
+    residuals: pd.DataFrame | str
     backtest: pd.DataFrame | None
     seed: int
 
@@ -146,6 +149,7 @@ def content(
         others=others,
         sizes=_sizes(fit, space, budget, within, options),
         scores=_scores(fits),
+        residuals=_residuals(fit, seed),
         backtest=backtest,
         seed=seed,
     )
@@ -302,6 +306,17 @@ def _scores(fits: Mapping[str, Fit]) -> pd.DataFrame | str | None:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FitWarning)  # The table's reading says so too.
             return compare(fits)
+    except InputError as error:
+        return str(error)
+
+
+def _residuals(fit: Fit, seed: int) -> pd.DataFrame | str:
+    """Whether the fitted runs scatter about the law as it says; or why that is not known."""
+    from bayescale.residual_checks import check_residuals
+
+    try:
+        # There are about five checks: a true law passes all of them nine times in ten.
+        return check_residuals(fit, prob=0.98, seed=seed)
     except InputError as error:
         return str(error)
 
