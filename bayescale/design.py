@@ -20,7 +20,7 @@ from bayescale.posterior import Problem
 from bayescale.quantities import format_number
 from bayescale.variables import variable
 
-__all__ = ["DesignWarning", "design_gaps", "warn_of_design"]
+__all__ = ["DesignWarning", "design_gaps", "listed", "warn_of_design"]
 
 #: Counts that differ by less than this factor count as one value.
 _ALIKE = 1.3
@@ -121,7 +121,7 @@ def _one_value(task: Problem, name: str) -> str:
     free = _coefficients_of(task, name)
     return (
         f"all runs have {'about ' if np.ptp(values) else ''}one {name}, {format_number(typical)}, "
-        f"so what another would do (by {_listed(free)}) is known from the prior alone; "
+        f"so what another would do (by {listed(free)}) is known from the prior alone; "
         f"{_cure(task, run)}"
     )
 
@@ -148,7 +148,7 @@ def _one_relation(task: Problem, x: str, y: str, slope: float) -> str:
     ordered = [name for name in task.priors if name in terms]
     return (
         f"{what}, so they tell the effects of {x} and {y} apart by the shape of one curve, and "
-        f"{_listed(ordered)} rest largely on the prior; {_cure(task, run)}"
+        f"{listed(ordered)} rest largely on the prior; {_cure(task, run)}"
     )
 
 
@@ -184,5 +184,6 @@ def _price(task: Problem, run: Mapping[str, float]) -> str:
     return f" ({float(flops):.2g} FLOP; the dearest of these cost {float(np.max(dearest)):.2g})"
 
 
-def _listed(names: list[str]) -> str:
+def listed(names: list[str]) -> str:
+    """Names as a sentence lists them."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -1,15 +1,180 @@
-"""The command ``check-law``: whether a law that somebody wrote can be used."""
+"""The commands ``check`` and ``check-law``: whether a fit, or a law somebody wrote, can be used."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from bayescale.cli import completion
-from bayescale.cli.options import Checkpoints, Columns, Csv, Json, Seed, Tail, printer
+from bayescale.cli.options import (
+    Bounds,
+    Checkpoints,
+    Choose,
+    Columns,
+    Cost,
+    Csv,
+    FitFile,
+    Fixed,
+    Group,
+    Json,
+    OwnLaw,
+    Seed,
+    Tail,
+    plan_options,
+    printer,
+)
+from bayescale.errors import InputError
+from bayescale.progress import progress_bar
 
-__all__ = ["check_law"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bayescale.fits import Fit
+
+__all__ = ["check", "check_law"]
+
+
+def check(
+    fit: FitFile,
+    budget: Annotated[
+        str | None,
+        typer.Option(
+            "--budget", metavar="FLOP", help="Also how far the priors move the plan for it."
+        ),
+    ] = None,
+    of: Annotated[
+        str | None,
+        typer.Option(
+            "--of", metavar="NAME", help="What of the plan: N, D or loss; by default the size."
+        ),
+    ] = None,
+    fixed: Fixed = None,
+    choose: Choose = None,
+    bounds: Bounds = None,
+    cost: Cost = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option("--plot", metavar="FILE", help="Draw prior and posterior: png, pdf, svg."),
+    ] = None,
+    group: Group = None,
+    law: OwnLaw = None,
+    seed: Seed = "0",
+    json: Json = False,
+) -> None:
+    """Check a fit: its draws, its residuals, and what the runs leave to the priors.
+
+    For example:
+
+      bayescale check fit.nc
+      bayescale check fit.nc --budget 1e24
+      bayescale check fit.nc --budget 1e24 --of loss --json
+      bayescale check fit.nc --plot priors.png
+
+    The exit code is 1 if the draws failed their diagnostics; the rest is said, not judged. JSON:
+    law, noise, simulated, calibrated, table, runs, seed, diagnostics (as bayescale fit has them),
+    residuals (checks and reading), priors (coefficients and reading) and, with a budget,
+    sensitivity (budget, of, components and reading).
+    """
+    from bayescale.cli.inputs import find_law, number, whole
+    from bayescale.cli.saved import check_ungrouped, open_fit
+
+    show, sown = printer(json, False), whole("--seed", seed)
+    options = plan_options(fixed, choose, bounds, cost)
+    wanted = None if budget is None else number("--budget", budget)
+    given = {"--of": of, "--group": group} | {f"--{n}": x for n, x in options.items()}
+    extra = [name for name, value in given.items() if value is not None]
+    if wanted is None and extra:
+        raise InputError(f"{extra[0]} is about --budget, and none is given")
+    if plot is not None:
+        from bayescale.cli.plans import check_plot_path
+
+        check_plot_path(plot)
+    fitted = open_fit(fit, find_law(law) if law else None)
+    if wanted is not None and group is None:
+        check_ungrouped(fitted, fit)
+
+    with progress_bar("check") as report:
+        document = _found(fitted, sown, report)
+        if wanted is not None:
+            from bayescale.sensitivity import prior_sensitivity
+
+            report("the plan under other priors")
+            table = prior_sensitivity(fitted, wanted, of=of, group=group, **options)
+            about = {"budget": wanted, "of": table.attrs["of"]}
+            document["sensitivity"] = about | _rows(table, "components")
+        if plot is not None:
+            report("drawing")
+            _plot(fitted, plot)
+    show(document, [], _show_found)
+    if not document["diagnostics"]["ok"]:
+        raise typer.Exit(1)
+
+
+def _found(fit: Fit, seed: int, report: Any) -> dict[str, Any]:
+    """What can be said of a fit without a question."""
+    from bayescale.cli.results import fit_document
+    from bayescale.overlap import prior_overlap
+    from bayescale.residual_checks import check_residuals
+
+    told = fit_document(fit, 0.9, None)
+    kept = ("law", "noise", "simulated", "calibrated", "table", "runs", "seed", "diagnostics")
+    report("priors")
+    priors = _rows(prior_overlap(fit), "coefficients")
+    report("residuals")
+    residuals = _rows(check_residuals(fit, seed=seed), "checks")
+    return {name: told[name] for name in kept} | {"residuals": residuals, "priors": priors}
+
+
+def _rows(table: pd.DataFrame, what: str) -> dict[str, Any]:
+    """A table's rows under a name, and its reading."""
+    return {what: table.reset_index().to_dict("records"), "reading": table.attrs["reading"]}
+
+
+def _plot(fit: Fit, path: Path) -> None:
+    from functools import partial
+
+    from bayescale.cli.plans import write_plot
+    from bayescale.plotting import plot_prior_posterior
+
+    write_plot(partial(plot_prior_posterior, fit), path)
+
+
+def _show_found(document: Mapping[str, Any]) -> None:
+    from bayescale.cli.output import say
+    from bayescale.cli.results import show_trust
+
+    show_trust(document)
+    for part in ("residuals", "priors", "sensitivity"):
+        if part in document:
+            say()
+            say(part, "bold")
+            say(document[part]["reading"])
+    if "sensitivity" in document:
+        say()
+        _show_sensitivity(document["sensitivity"])
+
+
+def _show_sensitivity(found: Mapping[str, Any]) -> None:
+    from bayescale.cli.output import aside, show
+    from bayescale.quantities import format_number
+
+    of = found["of"]
+
+    def cells(row: Mapping[str, Any]) -> list[str]:
+        medians = (row[f"{of}_{how}"] for how in ("weaker", "as_is", "stronger"))
+        written = [f"{x:.4f}" if of == "loss" else format_number(x) for x in medians]
+        return [
+            row["component"], f"{row['psense']:.3f}", *written, f"{row['shift']:+.2g} %",
+            f"{row['pareto_k']:.2f}", row["said"],
+        ]  # fmt: skip
+
+    heads = ["component", "sensitivity", f"{of}, weaker", "as is", "stronger", "shift", "Pareto k"]
+    rows = [cells(row) for row in found["components"]]
+    show([*heads, ""], rows, left=["component", ""], droppable=True)
+    aside("Weaker and stronger: raised to the power 0.8 and 1.25. From 0.05 a sensitivity matters.")
 
 
 def check_law(
@@ -54,7 +219,6 @@ def check_law(
     The exit code is 1 if a check fails. JSON: law, passed and checks (name, passed, detail).
     """
     from bayescale.cli.inputs import find_law, read_runs, show_understood, whole
-    from bayescale.errors import InputError
 
     show, sown = printer(json, csv), whole("--seed", seed)
     if where is not None and table is None:
@@ -65,9 +229,9 @@ def check_law(
         runs = read_runs(table, where, columns=columns, checkpoints=checkpoints, tail=tail)
         show_understood(runs)
 
-    from bayescale.law_check import check_law as check
+    from bayescale.law_check import check_law as try_out
 
-    checks = check(tried, runs, seed=sown, fit=fit).to_dict("records")
+    checks = try_out(tried, runs, seed=sown, fit=fit).to_dict("records")
     passed = all(row["passed"] for row in checks)
     show({"law": tried.name, "passed": passed, "checks": checks}, checks, _show)
     if not passed:

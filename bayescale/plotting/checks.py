@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["plot_coefficients", "plot_predictions"]
+__all__ = ["coefficient_label", "number_label", "plot_coefficients", "plot_predictions"]
 
 _MOST_LABELS = 12
 
@@ -246,7 +246,7 @@ def plot_coefficients(
             # A published amplitude's interval may reach below zero; the axis then cuts it off.
             log = prior.positive and prior.role in ("amplitude", "plain")
             _scale_coefficient(panel, log, ends)
-            panel.set_xlabel(_coefficient_label(name, prior.role, units))
+            panel.set_xlabel(coefficient_label(name, prior.role, units))
             panel.set_yticks(range(len(rows)), rows)
             panel.set_ylim(len(rows) - 0.4, -0.6)
             panel.grid(visible=False, axis="y")
@@ -312,7 +312,7 @@ def _scale_coefficient(panel: Axes, log: bool, ends: np.ndarray) -> None:
         room = (high / low) ** 0.08
         panel.set_xscale("log")
         panel.set_xlim(low / room, high * room)
-        log_ticks(panel.xaxis, low / room, high * room, _number)
+        log_ticks(panel.xaxis, low / room, high * room, number_label)
     else:
         from matplotlib.ticker import MaxNLocator
 
@@ -320,7 +320,8 @@ def _scale_coefficient(panel: Axes, log: bool, ends: np.ndarray) -> None:
         panel.xaxis.set_major_locator(MaxNLocator(4))
 
 
-def _number(value: float) -> str:
+def number_label(value: float) -> str:
+    """A tick's number, short at any size."""
     if 1e-3 <= value < 1e4:
         return f"{value:g}"
     exponent = int(np.floor(np.log10(value) + 1e-9))
@@ -334,7 +335,8 @@ _GREEK = (
 )
 
 
-def _coefficient_label(name: str, role: str, units: str) -> str:
+def coefficient_label(name: str, role: str, units: str) -> str:
+    """A coefficient as papers write it, with its unit."""
     stem, _, index = name.partition("_")
     index = index if len(index) < 2 else rf"\mathrm{{{index.replace('_', r'\ ')}}}"
     letter = rf"\{stem}" if stem in _GREEK else stem if len(stem) == 1 else rf"\mathrm{{{stem}}}"
