@@ -64,7 +64,7 @@ def one_row_a_run(
     logged
         ``step``, ``max_steps`` and ``lr`` of every row, as far as they are known.
     checkpoints, tail
-        As for ``read_runs``.
+        As for :func:`bayescale.read_runs`.
 
     Returns
     -------

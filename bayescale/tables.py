@@ -9,11 +9,8 @@ from __future__ import annotations
 import math
 import os
 import re
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,7 +19,8 @@ import pandas as pd
 from bayescale.curves import TAIL, check_settings, hashable, one_row_a_run
 from bayescale.errors import InputError
 from bayescale.quantities import parse_number
-from bayescale.tracker_names import Meaning, meaning_of
+from bayescale.table_files import read_table
+from bayescale.tracker_names import LOGARITHM, Meaning, meaning_of, measure_of
 from bayescale.variables import VARIABLES, check_values, variable
 
 __all__ = ["read_runs"]
@@ -44,8 +42,11 @@ def read_runs(
     """Read a table of runs of one's own in the package's vocabulary.
 
     Headers of experiment trackers are recognised (``n_params``, ``train/tokens``, ``val_loss``,
-    ``config.params (B)`` ...), numbers may have suffixes (``7B``, ``1.4T``), and a table of loss
-    curves becomes one row a run. ``attrs`` say what was understood.
+    ``val_ppl``, ``config.params (B)`` ...), numbers may have suffixes (``7B``, ``1.4T``), and a
+    table of loss curves becomes one row a run. ``attrs`` say what was understood.
+
+    Of a table without losses the perplexity is read: its logarithm is the loss. Bits per byte are
+    refused, since how many bytes a token has is not in the table.
 
     Parameters
     ----------
@@ -90,7 +91,7 @@ def read_runs(
     "validation loss; 'train_loss' is left aside"
     """
     check_settings(checkpoints, tail)
-    table, name = _table(source)
+    table, name = read_table(source)
     repeated = table.columns[table.columns.duplicated()].unique().tolist()
     if repeated:
         raise InputError(
@@ -145,66 +146,6 @@ def _truths(values: pd.Series) -> np.ndarray:
     return values.astype(str).str.strip().str.lower().isin(["true", "1", "1.0", "yes"]).to_numpy()
 
 
-# --- files ----------------------------------------------------------------------------------------
-
-
-def _table(source: Any) -> tuple[pd.DataFrame, str]:
-    if isinstance(source, pd.DataFrame):
-        return source.copy(), str(source.attrs.get("name", ""))
-    if not isinstance(source, (str, os.PathLike)):
-        raise InputError(
-            f"a table of runs is a file or a DataFrame, not {type(source).__name__}; "
-            "try pd.DataFrame(runs)"
-        )
-    path = Path(source)
-    table = _read_file(path)
-    table.columns = [str(column).strip() for column in table.columns]
-    return table, "standard input" if str(path) == "-" else path.name
-
-
-def _read_file(path: Path) -> pd.DataFrame:
-    lines = partial(pd.read_json, lines=True, precise_float=True, dtype=False)
-    kinds: dict[str, Callable[..., Any]] = {
-        ".csv": pd.read_csv,
-        ".tsv": partial(pd.read_csv, sep="\t"),
-        ".parquet": pd.read_parquet,
-        ".jsonl": lines,
-        ".ndjson": lines,
-    }
-    if str(path) == "-":
-        return _parsed("standard input", kinds[".csv"], sys.stdin)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder, not a table of runs")
-    if not path.exists():
-        raise InputError(f"there is no file {path}")
-    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in (".gz", ".zst")]
-    kind = suffixes[-1] if suffixes else ""
-    if kind not in kinds:
-        raise InputError(f"{path}: a table of runs is a file whose name ends in {', '.join(kinds)}")
-    return _parsed(str(path), kinds[kind], path)
-
-
-def _parsed(name: str, read: Callable[..., Any], source: Any) -> pd.DataFrame:
-    try:
-        table = read(source)
-    except ImportError as error:
-        needs = "pyarrow" if name.endswith(".parquet") else "another package"
-        raise InputError(
-            f"{name}: reading this kind of file needs {needs} ({error}); install it, or save the "
-            "table as CSV"
-        ) from None
-    except PermissionError:
-        raise InputError(f"{name} may not be read (permission denied)") from None
-    except UnicodeDecodeError as error:
-        raise InputError(
-            f"{name} is not UTF-8 text ({error.reason} at byte {error.start})"
-        ) from None
-    except Exception as error:
-        raise InputError(f"{name} cannot be read as a table: {error}") from None
-    found: pd.DataFrame = table
-    return found
-
-
 # --- columns --------------------------------------------------------------------------------------
 
 
@@ -232,6 +173,7 @@ def _choose(
     found: dict[str, list[_Column]] = {}
     aside: dict[str, list[str]] = {}
     named: list[tuple[float, str]] = []
+    in_bits: list[str] = []
     for column in map(str, table.columns):
         if column in taken:
             continue
@@ -240,6 +182,9 @@ def _choose(
             continue
         if meaning.quantity == "run":
             named.append((meaning.rank, column))
+            continue
+        if meaning.measure == "bits per byte":
+            in_bits.append(column)
             continue
         try:
             one = _read_column(table, column, meaning)
@@ -251,10 +196,13 @@ def _choose(
             continue
         if one is not None:
             found.setdefault(meaning.quantity, []).append(one)
+    if in_bits and "loss" not in found and "loss" not in told:
+        raise _in_bits(in_bits[0])
     chosen: dict[str, _Column] = {}
     for quantity, candidates in found.items():
         best = _best(quantity, candidates)
         others = [one.column for one in candidates if one is not best]
+        others += in_bits if quantity == "loss" else []
         if others and quantity in VARIABLES:
             listed = " and ".join(map(repr, others))
             be = "is" if len(others) == 1 else "are"
@@ -299,10 +247,22 @@ def _find(table: pd.DataFrame, quantity: str, text: str) -> tuple[str, float]:
 
 def _told(table: pd.DataFrame, quantity: str, column: str, factor: float) -> _Column:
     """A column that somebody named."""
-    found = _read_column(table, column, Meaning(quantity, -1.0, exact=True, factor=factor))
+    measure = measure_of(column) if quantity == "loss" else ""
+    if measure == "bits per byte" and factor == 1.0:
+        raise _in_bits(column)
+    note = LOGARITHM if measure == "perplexity" else ""
+    meaning = Meaning(quantity, -1.0, note, factor, exact=True, measure=measure)
+    found = _read_column(table, column, meaning)
     if found is None:
         raise InputError(f"column {column!r}, given for {quantity!r}, is empty")
     return _Column(column, found.values, -1.0, "; ".join(filter(None, ("as told", found.note))))
+
+
+def _in_bits(column: str) -> InputError:
+    return InputError(
+        f"column {column!r} is in bits per byte, and losses are in nats per token: multiply it by "
+        f"ln 2 times the mean bytes of a token, columns={{'loss': '{column} * 2.91'}} for 4.2 bytes"
+    )
 
 
 def _best(quantity: str, candidates: list[_Column]) -> _Column:
@@ -344,6 +304,15 @@ def _read_column(table: pd.DataFrame, column: str, meaning: Meaning) -> _Column 
                     f"column {column!r} has suffixes in its values and a unit besides; drop one of "
                     "the two"
                 )
+    if meaning.measure == "perplexity":
+        if (numbers < 1).any():
+            first = int(np.flatnonzero(numbers < 1)[0])
+            raise InputError(
+                f"column {column!r}, row {table.index[first]!r}: {numbers[first]:g} is no "
+                "perplexity, which is 1 at least; if it is a loss in nats, rename the column "
+                "loss"
+            )
+        numbers = np.log(numbers)
     numbers = numbers * meaning.factor
     if quantity in VARIABLES:
         _check_range(quantity, column, numbers, table.index, meaning)

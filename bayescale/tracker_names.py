@@ -12,7 +12,10 @@ from typing import NamedTuple
 
 from bayescale.variables import VARIABLES
 
-__all__ = ["Meaning", "meaning_of"]
+__all__ = ["LOGARITHM", "Meaning", "meaning_of", "measure_of"]
+
+#: What is to be said of a loss that was read from perplexities.
+LOGARITHM = "perplexity; its natural logarithm is taken"
 
 
 class Meaning(NamedTuple):
@@ -30,6 +33,8 @@ class Meaning(NamedTuple):
         What its values are multiplied by.
     exact
         Whether the header is the vocabulary's own name.
+    measure
+        Of a loss that is not in nats: ``"perplexity"`` or ``"bits per byte"``.
     """
 
     quantity: str
@@ -37,6 +42,7 @@ class Meaning(NamedTuple):
     note: str = ""
     factor: float = 1.0
     exact: bool = False
+    measure: str = ""
 
 
 # Beside the vocabulary's aliases.
@@ -74,6 +80,13 @@ _VALIDATION = re.compile(
 _TRAINING = re.compile(rf"(?:final_)?(?:train|training)_{_LOSS}|(?:loss)_(?:train|training)")
 # Parts of a training objective that are no language-model loss.
 _PART = re.compile(r"(?:^|_)(?:aux|z|balance|balancing|router|moe|mtp|kl|l2)(?:_|$)")
+
+_MEASURES = {
+    "perplexity": re.compile(r"(?:^|(?<=_))(?:perplexity|ppl)(?=_|$)"),
+    "bits per byte": re.compile(r"(?:^|(?<=_))(?:loss_)?(?:(?:in_)?bits_(?:per_)?byte|bpb)(?=_|$)"),
+}
+# Perplexities of these are of something else than tokens.
+_NO_TOKENS = re.compile(r"(?:^|_)(?:word|byte|char|character)(?:_|$)")
 
 _SCALES = {
     "k": 1e3,
@@ -120,8 +133,9 @@ def meaning_of(header: str) -> Meaning | None:
 
     Examples
     --------
-    >>> meaning_of("config.n_params (B)")
-    Meaning(quantity='N', rank=1.0, note='in billions', factor=1000000000.0, exact=False)
+    >>> found = meaning_of("config.n_params (B)")
+    >>> found.quantity, found.factor, found.note
+    ('N', 1000000000.0, 'in billions')
     >>> meaning_of("val/loss").note
     'validation loss'
     >>> meaning_of("d") is None
@@ -130,6 +144,8 @@ def meaning_of(header: str) -> Meaning | None:
     header = header.strip()
     if header in _EXACT:
         return Meaning(header, 2.0 if header == "loss" else 0.0, exact=True)
+    if measure := measure_of(header):
+        return _measured(_plain(header), measure)
     match = _IN_PARENTHESES.fullmatch(header)
     if match:
         named = _named(match["base"])
@@ -149,6 +165,33 @@ def meaning_of(header: str) -> Meaning | None:
         if named is not None and scaled is not None:
             return _with_unit(named, *scaled)
     return None
+
+
+def measure_of(header: str) -> str:
+    """What a header says of losses that are not in nats; see :class:`Meaning`.
+
+    Examples
+    --------
+    >>> measure_of("eval/c4/Perplexity"), measure_of("val_loss (bits/byte)"), measure_of("loss")
+    ('perplexity', 'bits per byte', '')
+    """
+    plain = _plain(header)
+    return next((name for name, pattern in _MEASURES.items() if pattern.search(plain)), "")
+
+
+def _measured(plain: str, measure: str) -> Meaning | None:
+    """The meaning of a header that would be a loss if it were in nats."""
+    named = _named(_MEASURES[measure].sub("loss", plain))
+    if named is None or named.quantity != "loss":
+        return None
+    if measure != "perplexity":
+        return named._replace(measure=measure)
+    if _NO_TOKENS.search(plain):
+        return None
+    # A loss comes before a perplexity, unless it is that of training.
+    rank = max(named.rank, 2.0) + named.rank / 10
+    kind = named.note.removesuffix("loss")
+    return named._replace(rank=rank, note=f"{kind}{LOGARITHM}", measure=measure)
 
 
 def _plain(text: str) -> str:

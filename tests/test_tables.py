@@ -118,6 +118,72 @@ def test_a_training_loss_alone_is_taken_and_called_one():
     assert understood(runs)["loss"]["note"] == "training loss"
 
 
+# --- losses that are not in nats ------------------------------------------------------------------
+
+
+def without_loss(**columns):
+    return table().drop(columns="loss").assign(**columns)
+
+
+def test_of_a_perplexity_the_logarithm_is_taken_and_that_is_said():
+    runs = bs.read_runs(without_loss(val_ppl=["33", 20.5, 15.0]))
+    np.testing.assert_allclose(runs["loss"], np.log([33, 20.5, 15.0]), rtol=1e-15)
+    assert understood(runs)["loss"] == {
+        "name": "loss", "column": "val_ppl", "unit": "nats per token",
+        "note": "validation perplexity; its natural logarithm is taken",
+        "low": np.log(15.0), "high": np.log(33.0),
+    }  # fmt: skip
+
+
+def test_a_loss_curve_in_perplexities_is_averaged_in_nats():
+    steps = np.arange(1, 41)
+    ppl = np.where(steps % 2, 10.0, 40.0)
+    curve = pd.DataFrame({"run": "a", "N": 1e8, "D": steps * 1e9, "step": steps, "ppl": ppl})
+    runs = bs.read_runs(curve, tail=0.5)
+    assert runs["loss"].item() == pytest.approx(np.log(ppl[19:]).mean())
+
+
+@pytest.mark.parametrize("other", ["val_ppl", "perplexity", "val_bpb"])
+def test_a_loss_is_taken_where_there_is_a_perplexity_too(other):
+    runs = bs.read_runs(table().assign(**{other: 1.5}))
+    assert runs["loss"].tolist() == table()["loss"].tolist()
+    assert understood(runs)["loss"]["note"] == f"{other!r} is left aside"
+
+
+def test_a_validation_perplexity_is_more_than_a_training_loss():
+    runs = bs.read_runs(without_loss(train_loss=3.0, val_ppl=np.exp(3.2), bpb=0.9))
+    np.testing.assert_allclose(runs["loss"], 3.2, rtol=1e-15)
+    note = understood(runs)["loss"]["note"]
+    assert note.endswith("is taken; 'train_loss' and 'bpb' are left aside")
+
+
+def test_two_perplexities_are_not_chosen_between():
+    data = without_loss(**{"val/c4/ppl": 20.0, "val/pile/ppl": 12.0})
+    assert "'val/c4/ppl' or 'val/pile/ppl'? Say so with columns={'loss':" in refused(data)
+    runs = bs.read_runs(data, columns={"loss": "val/pile/ppl"})
+    np.testing.assert_allclose(runs["loss"], np.log(12.0), rtol=1e-15)
+    note = understood(runs)["loss"]["note"]
+    assert note == "as told; perplexity; its natural logarithm is taken"
+
+
+def test_what_no_perplexity_can_be_is_refused():
+    said = refused(without_loss(ppl=[20.0, 0.7, 12.0]))
+    assert "column 'ppl', row 1: 0.7 is no perplexity, which is 1 at least" in said
+
+
+@pytest.mark.parametrize("options", [{}, {"columns": {"loss": "val_bpb"}}])
+def test_bits_per_byte_are_refused_with_the_remedy(options):
+    data = without_loss(val_bpb=[1.2, 1.0, 0.9])
+    said = refused(data, **options)
+    assert "column 'val_bpb' is in bits per byte" in said
+    assert "ln 2 times the mean bytes of a token, columns={'loss': 'val_bpb * 2.91'}" in said
+    runs = bs.read_runs(data, columns={"loss": "val_bpb * 2.91"})
+    np.testing.assert_allclose(runs["loss"], 2.91 * data["val_bpb"], rtol=1e-15)
+
+
+# --- counts and settings --------------------------------------------------------------------------
+
+
 def test_total_parameters_come_before_those_without_embeddings():
     data = table().rename(columns={"N": "n_params"}).assign(non_embedding_params=5e7)
     assert bs.read_runs(data)["N"].tolist() == [1e8, 4e8, 1e9]

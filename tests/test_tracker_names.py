@@ -64,6 +64,40 @@ def test_losses_are_told_apart(header, kind):
     assert (found.quantity, found.note) == ("loss", kind)
 
 
+@pytest.mark.parametrize(
+    ("header", "kind"),
+    [
+        ("ppl", "perplexity"),
+        ("Perplexity", "perplexity"),
+        ("final_ppl", "perplexity"),
+        ("val_ppl", "validation perplexity"),
+        ("val/perplexity", "validation perplexity"),
+        ("eval/c4_en-validation/Perplexity", "validation perplexity"),
+        ("train_ppl", "training perplexity"),
+    ],
+)
+def test_perplexities_are_told_apart_from_losses(header, kind):
+    found = meaning_of(header)
+    assert (found.quantity, found.measure) == ("loss", "perplexity")
+    assert found.note == f"{kind}; its natural logarithm is taken"
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["bpb", "val_bpb", "bits_per_byte", "val/bits_per_byte", "val_loss (bits per byte)",
+     "loss (bpb)", "val_loss_bpb", "bits/byte"],
+)  # fmt: skip
+def test_bits_per_byte_are_no_nats(header):
+    found = meaning_of(header)
+    assert (found.quantity, found.measure) == ("loss", "bits per byte")
+
+
+def test_a_loss_comes_before_a_perplexity_unless_it_is_of_training():
+    headers = ("val_loss", "loss", "val_ppl", "ppl", "train_loss", "train_ppl")
+    ranks = [meaning_of(header).rank for header in headers]
+    assert ranks == sorted(set(ranks))
+
+
 def test_validation_comes_before_loss_and_loss_before_training():
     ranks = [meaning_of(header).rank for header in ("val_loss", "loss", "train_loss")]
     assert ranks == sorted(set(ranks))
@@ -73,7 +107,7 @@ def test_validation_comes_before_loss_and_loss_before_training():
     "header",
     ["d", "n", "D_model", "d_model", "width", "depth", "n_layers", "train/aux_loss", "val/z_loss",
      "moe_loss", "batch_size", "seed", "compute_dtype", "tokens_per_second", "val_accuracy",
-     "perplexity", "bits_per_byte"],
+     "word_perplexity", "lambada/byte_perplexity", "moe_ppl", "tokens_ppl", "supplied"],
 )  # fmt: skip
 def test_other_headers_mean_nothing(header):
     assert meaning_of(header) is None
