@@ -32,12 +32,16 @@ if TYPE_CHECKING:
     from bayescale.inference import CALIBRATED, fit, model, prior
     from bayescale.law_check import check_law
     from bayescale.leverage import efficiency_leverage
+    from bayescale.overlap import prior_overlap
     from bayescale.prediction import interval, predict, simulate
     from bayescale.proposals import propose_runs
     from bayescale.refits import refit
     from bayescale.report import write_report
+    from bayescale.residual_checks import check_residuals
+    from bayescale.residual_table import residuals
     from bayescale.rivals import probability, required_budget
     from bayescale.runs import list_runs, load_runs
+    from bayescale.sensitivity import prior_sensitivity
     from bayescale.tables import read_runs
     from bayescale.upcycling import upcycling_probability, upcycling_threshold
     from bayescale.validation import backtest, coverage
@@ -55,12 +59,16 @@ _HOME = {
     "inference": ("CALIBRATED", "fit", "model", "prior"),
     "law_check": ("check_law",),
     "leverage": ("efficiency_leverage",),
+    "overlap": ("prior_overlap",),
     "prediction": ("interval", "predict", "simulate"),
     "proposals": ("propose_runs",),
     "refits": ("refit",),
     "report": ("write_report",),
+    "residual_checks": ("check_residuals",),
+    "residual_table": ("residuals",),
     "rivals": ("probability", "required_budget"),
     "runs": ("list_runs", "load_runs"),
+    "sensitivity": ("prior_sensitivity",),
     "tables": ("read_runs",),
     "upcycling": ("upcycling_probability", "upcycling_threshold"),
     "validation": ("backtest", "coverage"),
@@ -86,6 +94,7 @@ __all__ = [
     "average",
     "backtest",
     "check_law",
+    "check_residuals",
     "coefficients",
     "compare",
     "contrast",
@@ -117,12 +126,15 @@ __all__ = [
     "plotting",
     "predict",
     "prior",
+    "prior_overlap",
+    "prior_sensitivity",
     "probability",
     "propose_runs",
     "published",
     "read_runs",
     "refit",
     "required_budget",
+    "residuals",
     "simulate",
     "upcycling_probability",
     "upcycling_threshold",

@@ -79,7 +79,7 @@ def next_runs(
         Most FLOPs of one candidate; dearer ones are left out. For proposed runs by default the
         cost of the largest fitted run.
     cost, choose, fixed, bounds
-        The plans that the budget may go to; as for ``allocate``.
+        The plans that the budget may go to; as for :func:`bayescale.allocate`.
     seed
         Of the simulated outcomes.
 

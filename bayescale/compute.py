@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from bayescale.law import Law
 from bayescale.variables import derive, variable
 
-__all__ = ["law_flops", "tokens_per_parameter", "training_compute"]
+__all__ = [
+    "cost_arguments",
+    "flops_of",
+    "law_flops",
+    "tokens_per_parameter",
+    "training_compute",
+]
 
 
 def law_flops(law: Law, inputs: Mapping[str, Any]) -> Any | None:
@@ -30,13 +36,21 @@ def law_flops(law: Law, inputs: Mapping[str, Any]) -> Any | None:
     >>> f"{law_flops(dense, {'N': 70e9, 'D': 1.4e12}):.3g}"
     '5.88e+23'
     """
-    if law.cost is None:
-        return None
-    wanted = inspect.signature(law.cost).parameters
-    given = {n: inputs[n] if n in inputs else derive(n, inputs) for n in wanted}
-    given = {name: value for name, value in given.items() if value is not None}
+    return None if law.cost is None else flops_of(law.cost, inputs)
+
+
+def flops_of(cost: Callable[..., Any], values: Mapping[str, Any]) -> Any | None:
+    """Training FLOPs under a cost model; None where an argument without a default is missing."""
+    wanted = inspect.signature(cost).parameters
+    given = cost_arguments(wanted, values)
     needed = [name for name, one in wanted.items() if one.default is inspect.Parameter.empty]
-    return law.cost(**given) if all(name in given for name in needed) else None
+    return cost(**given) if all(name in given for name in needed) else None
+
+
+def cost_arguments(names: Iterable[str], values: Mapping[str, Any]) -> dict[str, Any]:
+    """A cost model's arguments, derived where they can be; what is left has a default."""
+    found = {name: values[name] if name in values else derive(name, values) for name in names}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def training_compute(law: Law, inputs: Mapping[str, Any]) -> Any:

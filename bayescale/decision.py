@@ -70,7 +70,7 @@ def decide(
     level
         A probability, for ``"quantile"`` and ``"cvar"``.
     cost, choose, fixed, bounds
-        As for ``allocate``.
+        As for :func:`bayescale.allocate`.
     trust
         Decide with a fit that failed its diagnostics, too.
 

@@ -13,13 +13,13 @@ from bayescale.fits import Fit
 __all__ = ["check_one_group", "flat", "paired", "thinned"]
 
 
-def check_one_group(fit: Fit) -> None:
+def check_one_group(fit: Fit, called: str = "this fit") -> None:
     """Refuse a fit whose coefficients vary over groups where one group is needed."""
     by = fit.about.get("by")
     if by:
         level = str(fit.posterior[by].values[0])
         raise InputError(
-            f"this fit has coefficients for each {by!r}; say for which one: group(fit, {level!r})"
+            f"{called} has coefficients for each {by!r}; say for which one: group(fit, {level!r})"
         )
 
 

@@ -51,7 +51,7 @@ def plan_losses(fit: Fit, budget: float, **options: Any) -> PlanGrid:
     budget
         Training FLOPs.
     **options
-        ``cost``, ``choose``, ``fixed``, ``bounds``, as for ``allocate``.
+        ``cost``, ``choose``, ``fixed``, ``bounds``, as for :func:`bayescale.allocate`.
     """
     with warnings.catch_warnings():
         # Of the decision itself ``decide`` has warned or will; the grid is a means.

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from bayescale.compute import cost_arguments
 from bayescale.errors import InputError
 from bayescale.law import Law
 from bayescale.variables import Variable, derive, variable
 
-__all__ = ["Plans", "arguments_of", "coordinate", "value_at"]
+__all__ = ["Plans", "coordinate", "value_at"]
 
 _MANY = 1e18
 _ROUNDING = 1e-9  # relative: how far beyond a limit still counts as at it
@@ -113,7 +114,7 @@ class Plans:
 
     def spend(self, given: Mapping[str, Any], balance: Any) -> Any:
         """FLOPs of a plan."""
-        return self.cost(**arguments_of(self.arguments, {**given, self.balance: balance}))
+        return self.cost(**cost_arguments(self.arguments, {**given, self.balance: balance}))
 
     def possible(self, plan: Mapping[str, Any]) -> Any:
         """Whether the balance and what is derived lie within their bounds."""
@@ -248,12 +249,6 @@ class Plans:
             f"{self.balance!r}, and here one count at most may be: give others in "
             "fixed={...} or list their values in choose={...}"
         )
-
-
-def arguments_of(names: tuple[str, ...], values: Mapping[str, Any]) -> dict[str, Any]:
-    """A cost model's arguments, derived where they can be; what is left has a default."""
-    found = {name: values[name] if name in values else derive(name, values) for name in names}
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def _scale(known: Variable) -> str:

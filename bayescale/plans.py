@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from bayescale.compute import flops_of
 from bayescale.errors import InputError
 from bayescale.fits import Fit
 from bayescale.law import Law
-from bayescale.plan_space import Plans, arguments_of, coordinate, value_at
+from bayescale.plan_space import Plans, coordinate, value_at
 from bayescale.variables import VARIABLES, check_values, derive, variable
 
 __all__ = ["Plans", "check_budget", "plans", "training_cost"]
@@ -289,10 +290,8 @@ def training_cost(fit: Fit, plans: Plans) -> np.ndarray | None:
     """FLOPs of each fitted run under the plans' cost model; None where that is not known."""
     if fit.runs is None:
         return None
-    columns = {str(n): fit.runs[n].values for n in fit.runs.data_vars}
+    columns = {str(n): x.values for n, x in fit.runs.items() if x.dtype.kind in "biuf"}
     settings = {n: v for n, v in plans.fixed.items() if n not in plans.law.inputs}
-    given = arguments_of(plans.arguments, {**columns, **settings})
-    try:
-        return np.asarray(plans.cost(**given), dtype=float)
-    except TypeError:  # The runs lack an argument that the plans have, such as a listed setting.
-        return None
+    # The runs may lack an argument that the plans have, such as a listed setting.
+    flops = flops_of(plans.cost, {**columns, **settings})
+    return None if flops is None else np.asarray(flops, dtype=float)

@@ -136,7 +136,7 @@ def _check_noise(fit: Fit) -> None:
 
 
 def new_runs(
-    fit: Fit, inputs: Mapping[str, Any], rng: np.random.Generator
+    fit: Fit, inputs: Mapping[str, Any], rng: np.random.Generator, **known: Any
 ) -> tuple[xr.DataArray, Any, dict[str, Any]]:
     """What new runs' losses scatter about, the scale of their noise, and the noise's parameters.
 
@@ -148,9 +148,11 @@ def new_runs(
         As for :func:`predict`.
     rng
         Draws the effects of levels that were not fitted.
+    **known
+        The runs' ``level`` and ``error``; see :func:`bayescale.predictive.new_run`.
     """
     _check_noise(fit)
-    return new_run(*_asked(fit, inputs), rng)
+    return new_run(*_asked(fit, inputs), rng, **known)
 
 
 def _asked(fit: Fit, inputs: Mapping[str, Any]) -> tuple[Fit, dict[str, Any]]:

@@ -169,7 +169,7 @@ def required_budget(
     loss
         Target mean loss, nats per token: a number, or a row of them.
     cost, choose, fixed, bounds
-        As for ``allocate``.
+        As for :func:`bayescale.allocate`.
 
     Returns
     -------

@@ -12,6 +12,7 @@ import numpy as np
 
 from bayescale.diagnostics import FitWarning, diagnose
 from bayescale.errors import InputError
+from bayescale.fit_trees import storable_options
 from bayescale.fits import Fit
 from bayescale.folds import check_refits, distinct, later_runs, order_of, parts
 from bayescale.law import Law
@@ -95,8 +96,6 @@ def backtest(
     [[0.25, 22.0]]
     """
     import pandas as pd
-
-    from bayescale.inference import storable_options
 
     if not isinstance(law, Law):
         raise InputError(

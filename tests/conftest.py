@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,17 @@ def mixture_runs() -> pd.DataFrame:
     runs["D_dense"], runs["D_upcycled"] = runs.D[::-1].to_numpy(), runs.D
     runs["loss"] = 1.8 + 3.0 * (runs.N_active / 1e8) ** -0.3 * rng.uniform(0.9, 1.1, len(runs))
     return runs
+
+
+@pytest.fixture
+def closed_figures() -> Iterator[None]:
+    """For plots: none changes a setting of matplotlib, and their figures are closed."""
+    import matplotlib.pyplot as plt
+
+    before = dict(plt.rcParams)
+    yield
+    plt.close("all")
+    assert dict(plt.rcParams) == before
 
 
 @pytest.fixture(scope="session")

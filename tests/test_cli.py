@@ -18,7 +18,6 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.main import get_command
-from typer.testing import CliRunner
 
 import bayescale as bs
 from bayescale import cli
@@ -31,6 +30,7 @@ from bayescale.errors import InputError
 from bayescale.fits import Fit, stamp
 from bayescale.law import Law
 from bayescale.models import dense, granularity, laws
+from command_line import error, run
 
 COMMANDS = list(get_command(cli.app).commands)
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -47,15 +47,6 @@ OWN_LAW = '''
 '''
 
 
-def run(*arguments, code=0, charset="utf-8", **options):
-    """The result of a command, which ends with an exit code and never with a traceback."""
-    runner = CliRunner(charset=charset)
-    result = runner.invoke(cli.app, [str(x) for x in arguments], **options)
-    assert result.exit_code == code, result.output
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    return result
-
-
 def document(*arguments, **options):
     """What a command prints as JSON; NaN and Infinity are not JSON."""
 
@@ -67,15 +58,6 @@ def document(*arguments, **options):
 
 def records(*arguments):
     return list(csv.DictReader(io.StringIO(run(*arguments, "--csv").stdout)))
-
-
-def error(*arguments):
-    """The one line that a refused command prints."""
-    result = run(*arguments, code=2)
-    assert result.stdout == ""
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    return result.stderr
 
 
 def made_up(law, centre, *, shift=0.0, simulated=False, seed=0):
@@ -352,7 +334,7 @@ def test_fit_refuses_before_it_works(monkeypatch, arguments, said):
     def worked(*_, **__):
         raise AssertionError("the sampler was reached")
 
-    monkeypatch.setattr("bayescale.inference.find_mode", worked)
+    monkeypatch.setattr("bayescale.inference.find_modes", worked)
     assert said in error("fit", *arguments)
 
 

@@ -3,12 +3,12 @@
 import csv
 import io
 import json
+from functools import partial
 
 import pytest
-from typer.testing import CliRunner
 
 import bayescale as bs
-from bayescale import cli
+import command_line
 from bayescale.models import dense
 
 TARGET = ("--target", "N=70B", "--target", "D=1.4T")
@@ -28,18 +28,7 @@ def candidates(tmp_path_factory):
     return path
 
 
-def run(*arguments, code=0):
-    result = CliRunner().invoke(cli.app, ["next", *map(str, arguments)])
-    assert result.exit_code == code, result.output
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    return result
-
-
-def error(*arguments):
-    result = run(*arguments, code=2)
-    assert result.stdout == ""
-    assert result.stderr.count("\n") == 1
-    return result.stderr
+run, error = partial(command_line.run, "next"), partial(command_line.error, "next")
 
 
 def test_the_document_is_what_the_function_gives(saved, olmo_fit):

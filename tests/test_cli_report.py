@@ -9,27 +9,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
 import bayescale as bs
-from bayescale import cli
 from bayescale.models import dense
+from command_line import error, run
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
-
-
-def run(*arguments, code=0):
-    result = CliRunner().invoke(cli.app, [str(x) for x in arguments])
-    assert result.exit_code == code, result.output
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    return result
-
-
-def error(*arguments):
-    result = run(*arguments, code=2)
-    assert result.stdout == ""
-    assert result.stderr.count("\n") == 1
-    return result.stderr
 
 
 @pytest.fixture(scope="module")

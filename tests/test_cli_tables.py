@@ -6,29 +6,13 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
 import bayescale as bs
-from bayescale import cli
 from bayescale.cli import inputs as cli_inputs
 from bayescale.cli.template import example_runs
 from bayescale.models import laws
 from bayescale.variables import read_columns
-
-
-def run(*arguments, code=0, **options):
-    result = CliRunner().invoke(cli.app, [str(x) for x in arguments], **options)
-    assert result.exit_code == code, result.output
-    assert result.exception is None or isinstance(result.exception, SystemExit)
-    return result
-
-
-def error(*arguments):
-    result = run(*arguments, code=2)
-    assert result.stdout == ""
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    return result.stderr
+from command_line import error, run
 
 
 @pytest.fixture

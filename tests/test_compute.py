@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import bayescale as bs
-from bayescale.compute import law_flops, tokens_per_parameter, training_compute
+from bayescale.compute import flops_of, law_flops, tokens_per_parameter, training_compute
 from bayescale.models import clark, dense, laws, sparse
 
 
@@ -25,6 +25,15 @@ def test_a_law_without_tokens_has_no_flops_but_an_order():
     assert law_flops(clark, inputs) is None
     np.testing.assert_array_equal(training_compute(clark, inputs), inputs["N_active"])
     assert tokens_per_parameter(clark, inputs) is None
+
+
+def test_a_cost_model_s_own_settings_have_their_defaults():
+    def cost(N, D, *, repeats=2.0):
+        return 6 * N * D * repeats
+
+    assert flops_of(cost, {"N": 1e9, "D": 2e10}) == 2.4e20
+    assert flops_of(cost, {"N": 1e9, "D": 2e10, "repeats": 3.0}) == pytest.approx(3.6e20)
+    assert flops_of(cost, {"N": 1e9, "repeats": 3.0}) is None
 
 
 def test_a_law_without_a_cost_model_goes_by_its_counts():

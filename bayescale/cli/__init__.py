@@ -147,8 +147,8 @@ def main(
 
     Numbers may be written 7B, 1.4T (k, M, B, T), 1e24 or 1_000. Tables are for people; --json and
     --csv give full precision to programs. Messages go to standard error. Exit codes: 0 done,
-    1 a check failed (check-law), 2 what was given cannot be used, 130 interrupted. A --seed gives
-    the same numbers again on one machine, on however many of its cores.
+    1 a check failed (check, check-law), 2 what was given cannot be used, 130 interrupted. A --seed
+    gives the same numbers again on one machine, on however many of its cores.
     """
 
 
@@ -178,6 +178,7 @@ for command in (
     fit.runs,
     template.template,
     fit.fit,
+    check.check,
     check.check_law,
     use.predict,
     use.allocate,

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from bayescale.cli import completion
 from bayescale.cli.options import (
+    AnyLaw,
+    Calibrated,
     Checkpoints,
     Columns,
     Csv,
     Cuts,
     Json,
+    Method,
+    Noise,
     Order,
     Seed,
+    Table,
     Tail,
+    Where,
     cut_options,
     printer,
 )
@@ -28,52 +31,17 @@ __all__ = ["backtest"]
 
 
 def backtest(
-    table: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUNS",
-            autocompletion=completion.tables,
-            help="A CSV, Parquet or JSON-lines file, a table that bayescale runs lists, or -.",
-        ),
-    ],
-    law: Annotated[
-        str,
-        typer.Option(
-            "--law",
-            metavar="LAW",
-            autocompletion=completion.laws,
-            help="A law that bayescale laws lists, or FILE.py:NAME.",
-        ),
-    ],
-    where: Annotated[
-        str | None, typer.Option("--where", metavar="QUERY", help="Rows to use: a pandas query.")
-    ] = None,
+    table: Table,
+    law: AnyLaw,
+    where: Where = None,
     columns: Columns = None,
     checkpoints: Checkpoints = None,
     tail: Tail = None,
     cut: Cuts = None,
     order: Order = "flops",
-    noise: Annotated[
-        str | None,
-        typer.Option(
-            "--noise",
-            metavar="NOISE",
-            autocompletion=completion.choices("student_t", "normal", "scaled"),
-            help="student_t, normal or scaled.",
-        ),
-    ] = None,
-    method: Annotated[
-        str,
-        typer.Option(
-            "--method",
-            metavar="METHOD",
-            autocompletion=completion.choices("nuts", "laplace"),
-            help="nuts, or laplace: quick and checked.",
-        ),
-    ] = "nuts",
-    calibrated: Annotated[
-        bool, typer.Option("--calibrated", help="Fit as for predicting beyond the runs.")
-    ] = False,
+    noise: Noise = None,
+    method: Method = "nuts",
+    calibrated: Calibrated = False,
     seed: Seed = "0",
     json: Json = False,
     csv: Csv = False,
@@ -140,7 +108,7 @@ _MEANINGS = {
 
 
 def _show(document: Mapping[str, Any]) -> None:
-    from bayescale.cli.output import aside, say, show
+    from bayescale.cli.output import conclude, say, show
 
     said = f"{document['law']}, larger runs predicted from smaller ones (by {document['order']})"
     said += f", {document['table']}" if document["table"] else ""
@@ -156,11 +124,7 @@ def _show(document: Mapping[str, Any]) -> None:
         if rows:
             say()
             show([head, *heads], [[name, *_cells(row)] for name, row in rows], left=[head])
-    say()
-    say(document["reading"], "bold")
-    aside("")
-    for name, meaning in _MEANINGS.items():
-        aside(f"{name:<17} {meaning}")
+    conclude(document["reading"], _MEANINGS)
 
 
 def _span(row: Mapping[str, Any]) -> str:

@@ -9,14 +9,20 @@ import typer
 
 from bayescale.cli import completion
 from bayescale.cli.options import (
+    AnyLaw,
+    Calibrated,
     Checkpoints,
     Columns,
     Csv,
     Force,
     Json,
+    Method,
+    Noise,
     Prob,
     Seed,
+    Table,
     Tail,
+    Where,
     printer,
     probability,
 )
@@ -73,9 +79,7 @@ def runs(
             metavar="TABLE", autocompletion=completion.tables, help="Print this table, or a file."
         ),
     ] = None,
-    where: Annotated[
-        str | None, typer.Option("--where", metavar="QUERY", help="Rows to print: a pandas query.")
-    ] = None,
+    where: Where = None,
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", metavar="FILE", help="Write CSV (or --json) to a file."),
@@ -120,49 +124,17 @@ def runs(
 
 
 def fit(
-    table: Annotated[
-        str,
-        typer.Argument(
-            metavar="RUNS",
-            autocompletion=completion.tables,
-            help="A CSV, Parquet or JSON-lines file, a table that bayescale runs lists, or -.",
-        ),
-    ],
-    law: Annotated[
-        str,
-        typer.Option(
-            "--law",
-            metavar="LAW",
-            autocompletion=completion.laws,
-            help="A law that bayescale laws lists, or FILE.py:NAME.",
-        ),
-    ],
+    table: Table,
+    law: AnyLaw,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="FIT", help="Save the fit here.")
     ] = None,
-    where: Annotated[
-        str | None, typer.Option("--where", metavar="QUERY", help="Rows to fit: a pandas query.")
-    ] = None,
+    where: Where = None,
     columns: Columns = None,
     checkpoints: Checkpoints = None,
     tail: Tail = None,
-    calibrated: Annotated[
-        bool,
-        typer.Option(
-            "--calibrated",
-            help="Fit for predicting beyond the runs: scaled noise, discrepancy, effects of "
-            "repeated sizes and weights of 1.5 decades.",
-        ),
-    ] = False,
-    noise: Annotated[
-        str | None,
-        typer.Option(
-            "--noise",
-            metavar="NOISE",
-            autocompletion=completion.choices("student_t", "normal", "scaled"),
-            help="student_t, normal or scaled.",
-        ),
-    ] = None,
+    calibrated: Calibrated = False,
+    noise: Noise = None,
     discrepancy: Annotated[
         bool | None,
         typer.Option(
@@ -188,15 +160,7 @@ def fit(
         str | None,
         typer.Option("--error", metavar="COLUMN", help="Known standard error of the loss, nats."),
     ] = None,
-    method: Annotated[
-        str,
-        typer.Option(
-            "--method",
-            metavar="METHOD",
-            autocompletion=completion.choices("nuts", "laplace"),
-            help="nuts, or laplace: quick and checked.",
-        ),
-    ] = "nuts",
+    method: Method = "nuts",
     fixed: Annotated[
         list[str] | None,
         typer.Option(
@@ -228,10 +192,10 @@ def fit(
 ) -> None:
     """Fit a law to training runs: its posterior, with diagnostics.
 
-    A table has one row a run: the law's inputs (N, D and so on) and loss in nats. Headers of
-    experiment trackers (n_params, train/tokens, val_loss ...) and numbers such as 7B are
-    understood, and what was understood is printed; loss curves become one row a run. For a file
-    to start from see bayescale template.
+    A table has one row a run: the law's inputs (N, D and so on) and loss in nats, or perplexity.
+    Headers of experiment trackers (n_params, train/tokens, val_loss ...) and numbers such as 7B
+    are understood, and what was understood is printed; loss curves become one row a run. For a
+    file to start from see bayescale template.
 
     For example:
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +21,8 @@ from bayescale.cli.options import (
     Json,
     OwnLaw,
     Seed,
+    Where,
+    check_where,
     plan_options,
     printer,
 )
@@ -57,9 +59,7 @@ def next(
             help="Candidates: a table, without losses.",
         ),
     ] = None,
-    where: Annotated[
-        str | None, typer.Option("--where", metavar="QUERY", help="Rows of it: a pandas query.")
-    ] = None,
+    where: Where = None,
     most: Annotated[
         str | None, typer.Option("--most", metavar="FLOP", help="Most compute of one candidate.")
     ] = None,
@@ -106,9 +106,9 @@ def next(
     gain (nats, or nats squared) and its Monte Carlo error, per_flop, share of what there is now
     (of a batch: taken off by all down to that run), and regret or sd, what is then left.
     """
-    from bayescale.cli.inputs import assignments, find_law, number, read_runs, whole
+    from bayescale.cli.inputs import assignments, number, read_runs, whole
     from bayescale.cli.plans import check_plot_path
-    from bayescale.cli.saved import check_ungrouped, open_fit
+    from bayescale.cli.saved import open_one
 
     show = printer(json, csv)
     run = {name: x[0] for name, x in assignments("--target", target or []).items()}
@@ -118,8 +118,7 @@ def next(
             "--target, the run whose loss it should help to predict (--target N=70B --target "
             "D=1.4T)"
         )
-    if where is not None and table is None:
-        raise InputError("--where is about a table of --runs, and none is given")
+    check_where(where, table)
     settings: dict[str, Any] = {
         "budget": None if budget is None else number("--budget", budget),
         "target": run or None,
@@ -132,8 +131,7 @@ def next(
     if plot is not None:
         check_plot_path(plot)
     candidates = None if table is None else read_runs(table, where)
-    fitted = open_fit(fit, find_law(law) if law else None, group)
-    check_ungrouped(fitted, fit)
+    fitted = open_one(fit, law, group)
 
     from bayescale.candidates import next_runs
 
@@ -194,17 +192,7 @@ def _show(document: Mapping[str, Any]) -> None:
 
 def _plot(ranked: pd.DataFrame, path: Path) -> None:
     """Draw the ranking; replaces the file."""
-    import matplotlib
+    from bayescale.cli.plans import write_plot
+    from bayescale.plotting import plot_next_runs
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-    import numpy as np
-
-    from bayescale import plotting
-    from bayescale.cli.output import write_file
-
-    figure = np.ravel(plotting.plot_next_runs(ranked))[0].figure
-    image = io.BytesIO()
-    figure.savefig(image, format=path.suffix[1:].lower(), dpi=150)
-    plt.close(figure)
-    write_file(path, image.getvalue(), force=True)
+    write_plot(partial(plot_next_runs, ranked), path)

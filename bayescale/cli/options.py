@@ -13,8 +13,10 @@ from bayescale.cli import completion
 from bayescale.errors import InputError
 
 __all__ = [
+    "AnyLaw",
     "Bounds",
     "Budgets",
+    "Calibrated",
     "Checkpoints",
     "Choose",
     "Columns",
@@ -26,11 +28,18 @@ __all__ = [
     "Force",
     "Group",
     "Json",
+    "Method",
+    "Noise",
     "Order",
     "OwnLaw",
+    "OwnLaws",
     "Prob",
     "Seed",
+    "Table",
     "Tail",
+    "Where",
+    "Within",
+    "check_where",
     "cut_options",
     "plan_options",
     "printer",
@@ -50,6 +59,15 @@ Group = Annotated[
     str | None,
     typer.Option("--group", metavar="GROUP", help="One group of a fit made with --by."),
 ]
+AnyLaw = Annotated[
+    str,
+    typer.Option(
+        "--law",
+        metavar="LAW",
+        autocompletion=completion.laws,
+        help="A law that bayescale laws lists, or FILE.py:NAME.",
+    ),
+]
 OwnLaw = Annotated[
     str | None,
     typer.Option(
@@ -59,10 +77,31 @@ OwnLaw = Annotated[
         help="The law, if it is your own: FILE.py:NAME.",
     ),
 ]
+OwnLaws = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--law",
+        metavar="LAW",
+        autocompletion=completion.laws,
+        help="Your own laws among them: FILE.py:NAME.",
+    ),
+]
 Prob = Annotated[
     str, typer.Option("--prob", metavar="P", help="Probability that the intervals hold.")
 ]
 Seed = Annotated[str, typer.Option("--seed", metavar="N", help="Makes the result reproducible.")]
+Table = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUNS",
+        autocompletion=completion.tables,
+        help="A CSV, Parquet or JSON-lines file, a table that bayescale runs lists, or -.",
+    ),
+]
+Where = Annotated[
+    str | None,
+    typer.Option("--where", metavar="QUERY", help="Rows of the table to use: a pandas query."),
+]
 Columns = Annotated[
     list[str] | None,
     typer.Option(
@@ -84,6 +123,32 @@ Tail = Annotated[
     str | None,
     typer.Option(
         "--tail", metavar="SHARE", help="End of a loss curve that is averaged: 0.05 of its tokens."
+    ),
+]
+Noise = Annotated[
+    str | None,
+    typer.Option(
+        "--noise",
+        metavar="NOISE",
+        autocompletion=completion.choices("student_t", "normal", "scaled"),
+        help="student_t, normal or scaled.",
+    ),
+]
+Method = Annotated[
+    str,
+    typer.Option(
+        "--method",
+        metavar="METHOD",
+        autocompletion=completion.choices("nuts", "laplace"),
+        help="nuts, or laplace: quick and checked.",
+    ),
+]
+Calibrated = Annotated[
+    bool,
+    typer.Option(
+        "--calibrated",
+        help="Fit for predicting beyond the runs: scaled noise, discrepancy, effects of "
+        "repeated sizes and weights of 1.5 decades.",
     ),
 ]
 Budgets = Annotated[
@@ -115,8 +180,10 @@ Cost = Annotated[
         help="Cost model, if not the law's own: a name in bayescale.cost, or FILE.py:NAME.",
     ),
 ]
-
-
+Within = Annotated[
+    str,
+    typer.Option("--within", metavar="NATS", help="Loss that near-optimal plans may give up."),
+]
 Cuts = Annotated[
     list[str] | None,
     typer.Option(
@@ -131,6 +198,12 @@ Order = Annotated[
         "--order", metavar="COLUMN", help="What makes a run larger: flops, or a column such as N."
     ),
 ]
+
+
+def check_where(where: str | None, table: str | None) -> None:
+    """Refuse ``--where`` without the ``--runs`` that it is about."""
+    if where is not None and table is None:
+        raise InputError("--where is about a table of --runs, and none is given")
 
 
 def printer(json: bool, csv: bool) -> Callable[..., None]:

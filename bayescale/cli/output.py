@@ -27,6 +27,7 @@ __all__ = [
     "as_csv",
     "as_json",
     "aside",
+    "conclude",
     "flatten",
     "message",
     "say",
@@ -66,6 +67,16 @@ def aside(text: str) -> None:
     """Print an explanation, where somebody is there to read it."""
     if _console(sys.stdout).is_terminal:
         say(text, "dim")
+
+
+def conclude(reading: str, meanings: Mapping[str, str]) -> None:
+    """Print what a table comes to and, where somebody reads it, what its columns mean."""
+    say()
+    say(reading, "bold")
+    aside("")
+    width = max(map(len, meanings))
+    for name, meaning in meanings.items():
+        aside(f"{name:<{width}}  {meaning}")
 
 
 def message(kind: str, text: str, style: str) -> None:

@@ -37,6 +37,7 @@ __all__ = [
     "plot_allocation",
     "show_allocation",
     "show_decision",
+    "write_plot",
 ]
 
 # --- allocate -------------------------------------------------------------------------------------
@@ -212,7 +213,7 @@ def plot_allocation(
     """Draw the optimum over compute, from the least budget to the largest; replaces the file."""
     from bayescale import plotting
 
-    _draw(
+    write_plot(
         partial(
             plotting.plot_allocation, fit, _reach(budgets), probs=sorted({0.5, prob}), **options
         ),
@@ -226,7 +227,7 @@ def plot_decision(
     """Draw the expected regret of plans over compute; replaces the file."""
     from bayescale import plotting
 
-    _draw(partial(plotting.plot_regret, fit, _reach(budgets), **options), path)
+    write_plot(partial(plotting.plot_regret, fit, _reach(budgets), **options), path)
 
 
 def _reach(budgets: Sequence[float]) -> np.ndarray:
@@ -236,7 +237,8 @@ def _reach(budgets: Sequence[float]) -> np.ndarray:
     return np.geomspace(low, high, 25)
 
 
-def _draw(plot: Callable[[], Any], path: Path) -> None:
+def write_plot(plot: Callable[[], Any], path: Path) -> None:
+    """Draw a figure and write it; replaces the file."""
     import matplotlib
 
     matplotlib.use("Agg")

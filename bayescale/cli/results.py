@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescale.cli.output import Span, aside, say, show
+from bayescale.cli.output import Span, aside, conclude, say, show
 from bayescale.compute import law_flops
 from bayescale.errors import InputError
 from bayescale.quantities import format_number
@@ -31,6 +31,7 @@ __all__ = [
     "show_comparison",
     "show_fit",
     "show_prediction",
+    "show_trust",
     "summary",
     "times",
 ]
@@ -143,23 +144,7 @@ def fit_records(document: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 def show_fit(document: Mapping[str, Any]) -> None:
     """A fit for people."""
-    kind = "simulated runs" if document["simulated"] else "runs"
-    runs = f"{document['runs']} {kind}" + (f" of {document['table']}" if document["table"] else "")
-    noise = {"student_t": "Student-t"}.get(document["noise"], document["noise"])
-    say(f"{document['law']} fitted to {runs} ({noise} noise, seed {document['seed']})", "bold")
-    checks = document["diagnostics"]
-    least = min(checks["ess_bulk"], checks["ess_tail"])
-    if checks["method"] == "laplace":
-        how = f"{checks['chains'] * checks['draws']} draws by importance resampling, Pareto k "
-        how += f"{checks['pareto_k']:.2f}"
-    else:
-        how = f"{checks['chains']} chains of {checks['draws']} draws, {checks['divergences']} "
-        how += f"divergences, R-hat at most {checks['rhat']:.3f}"
-    say(
-        f"diagnostics {'passed' if checks['ok'] else 'FAILED'}: {how}, effective draws at least "
-        f"{least:.0f}",
-        "green" if checks["ok"] else "red",
-    )
+    show_trust(document)
     say()
     sets = document["published_coefficients"] if document["units"] == "raw" else {}
     rows: list[list[str | Span]] = []
@@ -176,6 +161,27 @@ def show_fit(document: Mapping[str, Any]) -> None:
     if document["saved"]:
         say()
         say(f"saved to {document['saved']}")
+
+
+def show_trust(document: Mapping[str, Any]) -> None:
+    """What was fitted, and whether its draws are to be trusted."""
+    kind = "simulated runs" if document["simulated"] else "runs"
+    runs = f"{document['runs']} {kind}" + (f" of {document['table']}" if document["table"] else "")
+    noise = {"student_t": "Student-t"}.get(document["noise"], document["noise"])
+    say(f"{document['law']} fitted to {runs} ({noise} noise, seed {document['seed']})", "bold")
+    checks = document["diagnostics"]
+    least = min(checks["ess_bulk"], checks["ess_tail"])
+    if checks["pareto_k"] is not None:
+        how = f"{checks['chains'] * checks['draws']} draws by importance resampling, Pareto k "
+        how += f"{checks['pareto_k']:.2f}"
+    else:
+        how = f"{checks['chains']} chains of {checks['draws']} draws, {checks['divergences']} "
+        how += f"divergences, R-hat at most {checks['rhat']:.3f}"
+    say(
+        f"diagnostics {'passed' if checks['ok'] else 'FAILED'}: {how}, effective draws at least "
+        f"{least:.0f}",
+        "green" if checks["ok"] else "red",
+    )
 
 
 def _estimate(values: Mapping[str, float]) -> list[str]:
@@ -289,11 +295,7 @@ def show_comparison(document: Mapping[str, Any]) -> None:
             row.append(form.format(one[name]) if np.isfinite(one[name]) else "-")
         rows.append(row)
     show(["fit", *_COMPARED], rows, left=["fit"])
-    say()
-    say(document["reading"], "bold")
-    aside("")
-    for name, meaning in _COMPARED.items():
-        aside(f"{name:<10} {meaning}")
+    conclude(document["reading"], _COMPARED)
 
 
 # --- words ----------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from bayescale.law import Law
 if TYPE_CHECKING:
     from bayescale.fits import Fit
 
-__all__ = ["check_fit_path", "check_ungrouped", "open_fit", "open_fits"]
+__all__ = ["check_fit_path", "check_ungrouped", "open_fit", "open_fits", "open_one"]
 
 
 def open_fit(path: Path, law: Law | None = None, group: str | None = None) -> Fit:
@@ -39,6 +39,21 @@ def open_fit(path: Path, law: Law | None = None, group: str | None = None) -> Fi
             )
     fit = load_fit(path, law)
     return fit if group is None else one_group(fit, group)
+
+
+def open_one(path: Path, law: str | None, group: str | None) -> Fit:
+    """Read a fit as --law and --group say, for what needs one set of coefficients.
+
+    Raises
+    ------
+    InputError
+        As :func:`open_fit`, or if it has groups and none is chosen.
+    """
+    from bayescale.cli.inputs import find_law
+
+    fit = open_fit(path, find_law(law) if law else None, group)
+    check_ungrouped(fit, path)
+    return fit
 
 
 def open_fits(paths: Sequence[Path], laws: Sequence[Law] = ()) -> dict[str, Fit]:

@@ -24,9 +24,13 @@ from bayescale.cli.options import (
     Json,
     Order,
     OwnLaw,
+    OwnLaws,
     Prob,
     Seed,
     Tail,
+    Where,
+    Within,
+    check_where,
     cut_options,
     plan_options,
     printer,
@@ -53,9 +57,7 @@ def predict(
             help="Predict every row of a table instead.",
         ),
     ] = None,
-    where: Annotated[
-        str | None, typer.Option("--where", metavar="QUERY", help="Rows of it: a pandas query.")
-    ] = None,
+    where: Where = None,
     columns: Columns = None,
     checkpoints: Checkpoints = None,
     tail: Tail = None,
@@ -89,8 +91,7 @@ def predict(
     named = assignments("input", inputs or [])
     if bool(named) == (table is not None):
         raise InputError("say which runs: inputs such as N=7B D=2T, or a table with --runs")
-    if where is not None and table is None:
-        raise InputError("--where is about a table of --runs, and none is given")
+    check_where(where, table)
     rows = None
     if table is not None:
         rows = read_runs(table, where, columns=columns, checkpoints=checkpoints, tail=tail)
@@ -161,8 +162,8 @@ def allocate(
     whose optimum a bound decides), and mean, median, lower and upper of every input and of loss;
     a listed input has choices too, the probability that each value is the best.
     """
-    from bayescale.cli.inputs import find_law, number
-    from bayescale.cli.saved import check_ungrouped, open_fit
+    from bayescale.cli.inputs import number
+    from bayescale.cli.saved import open_one
 
     show, share = printer(json, csv), probability(prob)
     budgets = [number("--budget", text) for text in budget]
@@ -171,8 +172,7 @@ def allocate(
         from bayescale.cli.plans import check_plot_path
 
         check_plot_path(plot)
-    fitted = open_fit(fit, find_law(law) if law else None, group)
-    check_ungrouped(fitted, fit)
+    fitted = open_one(fit, law, group)
 
     from bayescale.allocation import allocate as optimum
     from bayescale.cli.plans import allocation_document, show_allocation
@@ -191,10 +191,7 @@ def allocate(
 def decide(
     fit: FitFile,
     budget: Budgets,
-    within: Annotated[
-        str,
-        typer.Option("--within", metavar="NATS", help="Loss that near-optimal plans may give up."),
-    ] = "0.005",
+    within: Within = "0.005",
     risk: Annotated[
         str,
         typer.Option(
@@ -240,8 +237,8 @@ def decide(
     extrapolation, plan (every input), expected_loss, loss, expected_regret, regret (mean, median,
     lower, upper) and band (lower and upper of what varies among plans within that loss).
     """
-    from bayescale.cli.inputs import find_law, number
-    from bayescale.cli.saved import check_ungrouped, open_fit
+    from bayescale.cli.inputs import number
+    from bayescale.cli.saved import open_one
 
     show, share = printer(json, csv), probability(prob)
     budgets = [number("--budget", text) for text in budget]
@@ -251,8 +248,7 @@ def decide(
         from bayescale.cli.plans import check_plot_path
 
         check_plot_path(plot)
-    fitted = open_fit(fit, find_law(law) if law else None, group)
-    check_ungrouped(fitted, fit)
+    fitted = open_one(fit, law, group)
 
     from bayescale.cli.plans import decision_document, show_decision
     from bayescale.decision import decide as best_plan
@@ -277,15 +273,7 @@ def compare(
             metavar="FIT", autocompletion=completion.fits, help="Fits of the same runs."
         ),
     ],
-    law: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--law",
-            metavar="LAW",
-            autocompletion=completion.laws,
-            help="Your own laws among them: FILE.py:NAME.",
-        ),
-    ] = None,
+    law: OwnLaws = None,
     by: Annotated[
         str,
         typer.Option(

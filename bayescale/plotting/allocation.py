@@ -60,7 +60,7 @@ def plot_allocation(
     budget
         Training FLOPs, a row of them.
     cost, choose, fixed, bounds
-        As for ``allocate``.
+        As for :func:`bayescale.allocate`.
     show
         A panel for each: inputs of the law, ratios of two inputs such as ``"D/N"``, and
         ``"loss"``. By default what the budget decides, tokens per parameter, and the loss.

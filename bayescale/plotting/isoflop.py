@@ -68,7 +68,7 @@ def plot_isoflop(
     budget
         Training FLOPs: a number, or a few.
     cost, choose, fixed, bounds
-        As for ``allocate``. With one fit and one budget each listed choice (sparsity,
+        As for :func:`bayescale.allocate`. With one fit and one budget each listed choice (sparsity,
         granularity, experts) has a curve, and the most often optimal one a band; otherwise every
         draw takes the best choice at each size. Bounds on the size are the ends of the curves.
     prob

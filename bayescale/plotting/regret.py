@@ -55,7 +55,7 @@ def plot_regret(
         Lowest and highest value of the input that varies, usually the size; by default wide enough
         to lose a twentieth of a nat.
     cost, choose, fixed, bounds
-        As for ``allocate``.
+        As for :func:`bayescale.allocate`.
     ax
         Where to draw.
 

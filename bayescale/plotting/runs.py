@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
+from bayescale.draws import check_one_group
 from bayescale.errors import InputError
 from bayescale.fits import Fit
 from bayescale.law import Law
@@ -102,13 +103,7 @@ def plot_fit(
     ('training data $D$ (tokens)', 'loss (nats per token)')
     """
     check_probs([prob])
-    by_group = fit.about.get("by")
-    if by_group:
-        level = str(fit.posterior[by_group].values[0])
-        raise InputError(
-            f"this fit has coefficients for each {by_group!r}; plot them one at a time, as in "
-            f"plot_fit(group(fit, {level!r}))"
-        )
+    check_one_group(fit)
     columns, loss = _read(fit, runs)
     x, by, panels = _roles(fit.law, columns, x, by, panels)
     extra = fit.law.variables

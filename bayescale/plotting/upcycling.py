@@ -44,7 +44,7 @@ def plot_upcycling(
     Parameters
     ----------
     upcycled, scratch
-        The two fits, as for ``upcycling_threshold``.
+        The two fits, as for :func:`bayescale.upcycling_threshold`.
     N
         Parameters of the dense parent.
     D_dense, D_upcycled

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from bayescale.draws import check_one_group
 from bayescale.errors import InputError
 from bayescale.files import replacing
 from bayescale.fits import Fit
@@ -59,7 +60,7 @@ def write_report(
     within
         Expected loss, in nats, that near-optimal plans may give up.
     cost, choose, fixed, bounds
-        As for ``allocate``.
+        As for :func:`bayescale.allocate`.
     backtest
         How the law predicted the largest of these runs from smaller ones, one row a prediction:
         ``loss`` observed and the predictive quantiles ``q05``, ``q50`` and ``q95``, nats.
@@ -113,11 +114,5 @@ def _named(fits: Any) -> dict[str, Fit]:
     if len(named) > _MOST_FITS:
         raise InputError(f"a report compares at most {_MOST_FITS} fits, not {len(named)}")
     for name, fit in named.items():
-        by = fit.about.get("by")
-        if by:
-            level = str(fit.posterior[by].values[0])
-            raise InputError(
-                f"{name!r} has coefficients for each {by!r}; say for which one the report is: "
-                f"group(fit, {level!r})"
-            )
+        check_one_group(fit, repr(name))
     return {str(name): fit for name, fit in named.items()}
