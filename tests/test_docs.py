@@ -121,6 +121,14 @@ def test_all_blocks_of_a_page_run(page):
     run_page(page, slow=True)
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("elsewhere")
+def test_the_blocks_of_the_readme_run():
+    scope, printed = run_page(ROOT / "README.md", slow=True)
+    assert scope["with_depth"].inputs == ("N", "D", "depth")
+    assert "coupled predicts these 30 runs" in printed
+
+
 def test_the_page_on_adding_a_law_ends_where_it_says(elsewhere):
     scope, printed = run_page(DOCS / "adding_a_law.md", slow=False)
     assert scope["with_depth"].inputs == ("N", "D", "depth")
