@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Resampled", "across_modes", "laplace", "misses_a_mode"]
 
-_PROPOSED = 4  # points proposed for each one kept
+_PROPOSED, _ACROSS = 4, 16  # points proposed for each one kept: about modes, and by mixtures
 _BLOCK = 2_000_000  # numbers in one block of the density's evaluation
 _COMPONENTS = (1, 2, 4, 8, 12)
 _FITTED, _TRIED = 4000, 2000  # points that a mixture is fitted to, and that it is tried with
@@ -141,7 +141,7 @@ def across_modes(
     before = None
     for _ in range(_ROUNDS):
         proposal, share = _best_mixture(problem, points, chains, at_chains, rng)
-        size = max(_PROPOSED * math.prod(shape), min(int(4 * wanted / share), _MOST_PROPOSED))
+        size = max(_ACROSS * math.prod(shape), min(int(4 * wanted / share), _MOST_PROPOSED))
         proposed = _propose(problem, proposal, size, rng)
         found = _resampled(proposed, shape, rng)
         reached = size * _share(proposed, at_chains - proposal.log_density(chains))
