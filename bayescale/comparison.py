@@ -19,13 +19,14 @@ from bayescale.refits import table_of
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["compare"]
+__all__ = ["TASKS", "compare"]
 
 #: Differences that scores of a few dozen runs cannot support (Sivula et al. 2020).
 SMALL = 4.0
 _FEW = 100
 _WEIGHTS = {"stacking": "stacking", "pseudo-bma": "BB-pseudo-BMA"}
-_TASKS = {
+#: What a score measures, by ``by=``, of so many runs.
+TASKS = {
     "loo": "these {} runs, each left out in turn",
     "kfold": "these {} runs, left out in folds",
     "future": "the {} larger runs from the smaller ones",
@@ -104,7 +105,7 @@ def compare(
     >>> table = bs.compare(fits)  # doctest: +SKIP
     >>> print(table.attrs["reading"])  # doctest: +SKIP
     """
-    if by not in _TASKS:
+    if by not in TASKS:
         raise InputError(f"by={by!r} is not known; choose 'loo', 'kfold' or 'future'")
     if weights not in _WEIGHTS:
         raise InputError(f"weights={weights!r} is not known; choose 'stacking' or 'pseudo-bma'")
@@ -130,6 +131,7 @@ def compare(
         "distinguishable": _distinguishable(table),
         "doubtful": {name: one.doubtful for name, one in scores.items()},
         "pointwise": _pointwise(scores, labels),
+        "simulated": any(fit.about.get("simulated") for fit in fits.values()),
     }
     table.attrs["reading"] = " ".join(_reading(table))
     return table
@@ -195,7 +197,7 @@ def _distinguishable(table: pd.DataFrame) -> dict[str, bool]:
 def _reading(table: pd.DataFrame) -> list[str]:
     by, count = table.attrs["by"], table.attrs["runs"]
     best, clear = str(table.index[0]), table.attrs["distinguishable"]
-    task = _TASKS[by].format(count)
+    task = TASKS[by].format(count)
     said = []
     worse = [name for name in table.index[1:] if clear[name]]
     if worse:

@@ -8,7 +8,8 @@ et al. 2024 (`experts`) with its exponent gamma of the experts, and its amplitud
 so. Dense runs are a group of their own, in which gamma has no part.
 
 With one token count in all runs the data term of `experts` is a constant that cannot be told from
-the floor, so it is left out: the floor here holds both.
+the floor, so it is left out: the floor here holds both. Which law of experts to believe at larger
+sizes is the question of `clark_laws.py`.
 
     python examples/families_clark.py [FOLDER]
 """

@@ -71,17 +71,30 @@ def compare(fits: dict[str, bs.Fit], count: int) -> None:
     if len(doubtful):
         print(f"(A run or two of {' and '.join(doubtful)} are hard to leave out: pareto_k > 0.7.)")
     for term in TERMS.values():
-        pair = bs.compare({"shared": fits["shared"], term: fits[term]})
-        gain, error = abs(pair.elpd_diff.iloc[1]), pair.dse.iloc[1]
-        gain = gain if pair.index[0] == term else -gain
-        verdict = "is worth it" if gain > max(4, 2 * error) else "brings nothing to speak of"
+        gain, error, clear = against(fits, term, "shared")
+        verdict = "is worth it" if clear and gain > 0 else "brings nothing to speak of"
         print(f"A {term} for each corpus {verdict}: {gain:+.1f} ± {error:.1f} over a shared one.")
+    for other, words in {
+        "shared": "one set of coefficients for all",
+        "separate": "each corpus alone",
+    }.items():
+        gain, error, clear = against(fits, "all three", other)
+        verdict = ("better than" if gain > 0 else "worse than") if clear else "about as well as"
+        print(f"All three pooled predict {verdict} {words}: {gain:+.1f} ± {error:.1f}.")
     behind = table.loc["floor", ["elpd_diff", "dse"]].abs()
     close = behind.elpd_diff < max(4, 2 * behind.dse)
     print(
         f"A floor for each corpus alone {'does as well as' if close else 'falls short of'} the "
         f"best ('{table.index[0]}'): {behind.elpd_diff:.1f} ± {behind.dse:.1f} below it."
     )
+
+
+def against(fits: dict[str, bs.Fit], one: str, other: str) -> tuple[float, float, bool]:
+    """By how much one fit predicts better than another, its standard error, and if it is clear."""
+    pair = bs.compare({name: fits[name] for name in (one, other)})
+    worse = pair.index[1]
+    gain = float(pair.elpd[one] - pair.elpd[other])
+    return gain, float(pair.dse[worse]), pair.attrs["distinguishable"][worse]
 
 
 def state(difference) -> str:
