@@ -25,19 +25,10 @@ from bayescale.plotting import (
 from bayescale.variables import variable
 
 mpl.use("Agg")
+pytestmark = pytest.mark.usefixtures("closed_figures")
 
 BUDGETS = np.geomspace(1e20, 1e24, 5)
 BESIROGLU = bs.published(dense, "besiroglu2024")
-
-
-@pytest.fixture(autouse=True)
-def _no_setting_changes_and_no_figure_stays_open():
-    import matplotlib.pyplot as plt
-
-    before = dict(mpl.rcParams)
-    yield
-    plt.close("all")
-    assert dict(mpl.rcParams) == before
 
 
 def design(law):

@@ -12,17 +12,10 @@ from bayescale.models import dense, granularity
 from bayescale.plotting import plot_next_runs, plot_probability, plot_regret
 
 mpl.use("Agg")
+pytestmark = pytest.mark.usefixtures("closed_figures")
 
 BUDGETS = np.geomspace(1e19, 1e24, 6)
 BASE = {"E": 1.8, "A": 480.0, "alpha": 0.35, "B": 2100.0, "beta": 0.37}
-
-
-@pytest.fixture(autouse=True)
-def _no_setting_changes_and_no_figure_stays_open():
-    before = dict(mpl.rcParams)
-    yield
-    plt.close("all")
-    assert dict(mpl.rcParams) == before
 
 
 def made_up(seed=0, simulated=False, **changed):

@@ -20,9 +20,12 @@ from __future__ import annotations
 
 from bayescale.plotting.allocation import plot_allocation
 from bayescale.plotting.checks import plot_coefficients, plot_predictions
+from bayescale.plotting.comparison import plot_comparison
 from bayescale.plotting.isoflop import plot_isoflop
 from bayescale.plotting.next_runs import plot_next_runs
+from bayescale.plotting.priors import plot_prior_posterior
 from bayescale.plotting.regret import plot_regret
+from bayescale.plotting.residuals import plot_pit, plot_residuals
 from bayescale.plotting.rivals import plot_probability
 from bayescale.plotting.runs import plot_fit
 from bayescale.plotting.upcycling import plot_upcycling
@@ -30,11 +33,15 @@ from bayescale.plotting.upcycling import plot_upcycling
 __all__ = [
     "plot_allocation",
     "plot_coefficients",
+    "plot_comparison",
     "plot_fit",
     "plot_isoflop",
     "plot_next_runs",
+    "plot_pit",
     "plot_predictions",
+    "plot_prior_posterior",
     "plot_probability",
     "plot_regret",
+    "plot_residuals",
     "plot_upcycling",
 ]
