@@ -290,6 +290,8 @@ def _check_trusted(fits: Mapping[str, Fit]) -> None:
                 f"{table.attrs['divergences']} divergent draws, R-hat {table.rhat.max():.3f}, "
                 f"ESS {table[['ess_bulk', 'ess_tail']].min(axis=None):.0f}"
             )
+            if table.attrs.get("missed_mode"):
+                found += ", a mode was missed"
         raise InputError(
             f"{name!r} failed its diagnostics ({found}), so its scores would not be those of its "
             "posterior; draw more (draws=4000), inform it by priors=..., or leave it out"

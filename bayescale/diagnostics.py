@@ -62,7 +62,8 @@ def diagnose(fit: Fit) -> pd.DataFrame:
         the number of ``divergences``, ``ok`` of the whole fit, and for draws made by importance
         resampling (``method="laplace"``, and NUTS where the posterior has several modes) the
         ``pareto_k`` of their weights. Such draws are independent, so R-hat is NaN and both
-        effective numbers are that of the weights.
+        effective numbers are that of the weights. ``missed_mode`` is there if the posterior has a
+        mode that the chains missed and that could not be weighed.
 
     Raises
     ------
@@ -110,7 +111,10 @@ def diagnose(fit: Fit) -> pd.DataFrame:
     # An R-hat that is NaN speaks against chains, and says nothing of independent draws.
     table["ok"] = enough & ((table.rhat <= MAX_RHAT) | ("pareto_k" in stats))
     table.attrs["divergences"] = divergences
-    table.attrs["ok"] = bool(table.ok.all()) and divergences == 0
+    missed = "missed_mode" in stats
+    table.attrs["ok"] = bool(table.ok.all()) and divergences == 0 and not missed
+    if missed:
+        table.attrs["missed_mode"] = True
     if pareto_k is not None:
         table.attrs["pareto_k"] = pareto_k
         table.attrs["ok"] &= pareto_k <= MAX_PARETO_K
@@ -130,6 +134,8 @@ def warn_if_untrusted(fit: Fit, table: pd.DataFrame) -> None:
     else:
         if table.attrs["divergences"]:
             found.append(f"{table.attrs['divergences']} divergent draws")
+        if table.attrs.get("missed_mode"):
+            found.append("the chains missed another way in which the law can explain the runs")
         for name, row in table[~table.ok].iterrows():
             found.append(f"{name}: R-hat {row.rhat:.3f}, ESS {row.ess_bulk:.0f}/{row.ess_tail:.0f}")
     warnings.warn(

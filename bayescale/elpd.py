@@ -13,6 +13,7 @@ from bayescale.diagnostics import diagnose
 from bayescale.errors import InputError
 from bayescale.fits import Fit
 from bayescale.folds import check_refits, parts
+from bayescale.pareto import smoothed
 from bayescale.refits import options_of, refit, table_of
 from bayescale.scoring import log_score
 
@@ -104,7 +105,6 @@ def loo_weights(fit: Fit) -> tuple[np.ndarray, np.ndarray, float]:
         Above it the weights of so many draws do not serve.
     """
     from arviz_stats import ess
-    from arviz_stats.base import array_stats
 
     by_run = _log_likelihood(fit)
     weights = fit.tree["observed_data"].to_dataset().get("weights")
@@ -114,11 +114,7 @@ def loo_weights(fit: Fit) -> tuple[np.ndarray, np.ndarray, float]:
         effective = ess(draws, method="mean")
         values = np.concatenate([np.ravel(x) for x in effective.data_vars.values()])
         efficiency = float(values.mean()) / by_run.shape[1]
-    # The function takes the negative of the log ratios.
-    log_weights, pareto_k = array_stats.psislw(ratios, r_eff=efficiency, axis=-1)
-    log_weights = log_weights - _logsumexp(log_weights)[:, None]
-    # Of draws that hardly differ no shape can be told.
-    pareto_k = np.nan_to_num(np.asarray(pareto_k), nan=np.inf)
+    log_weights, pareto_k = smoothed(-ratios, efficiency=efficiency)
     return log_weights, pareto_k, min(1 - 1 / np.log10(by_run.shape[1]), 0.7)
 
 

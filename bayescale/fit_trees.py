@@ -155,6 +155,10 @@ def _run_table(task: Problem, runs: pd.DataFrame) -> xr.Dataset:
     columns = {names[n]: ("run", _storable(runs[n])) for n in runs.columns if names[n]}
     if task.groups:
         columns[task.groups.by] = ("run", np.array(task.groups.levels)[task.groups.member])
+    if task.effects and task.effects.by in columns:
+        # As the levels are called, which a number or a date read back might not be.
+        levels = np.array(task.effects.levels).astype(str)
+        columns[task.effects.by] = ("run", levels[task.effects.member])
     columns |= {name: ("run", value) for name, value in task.inputs.items()}
     columns["loss"] = ("run", task.loss)
     columns.pop("run", None)

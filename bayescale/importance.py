@@ -23,6 +23,7 @@ import numpy as np
 from bayescale.diagnostics import MAX_PARETO_K
 from bayescale.mixtures import Mixture, about_modes, fit_mixture
 from bayescale.mode import MOST_DIMENSIONS, Mode, near
+from bayescale.pareto import smoothed
 from bayescale.posterior import Problem
 
 if TYPE_CHECKING:
@@ -218,7 +219,8 @@ def _propose(problem: Problem, proposal: Mixture, size: int, rng: np.random.Gene
     u = proposal.draw(size, rng)
     target = _log_density(problem, u)
     ratio = target - proposal.log_density(u)
-    ratio[~np.isfinite(ratio)] = ratio[np.isfinite(ratio)].min() - 50.0
+    possible = np.isfinite(ratio)
+    ratio[~possible] = ratio[possible].min() - 50.0 if possible.any() else 0.0
     return _Proposed(u, target, ratio)
 
 
@@ -228,11 +230,8 @@ def _log_density(problem: Problem, u: np.ndarray) -> np.ndarray:
 
 
 def _resampled(proposed: _Proposed, shape: tuple[int, int], rng: np.random.Generator) -> Resampled:
-    from arviz_stats.base import array_stats
-
-    # The function takes the negative of the log ratios, as leave-one-out supplies them.
-    log_weights, pareto_k = array_stats.psislw(-proposed.log_ratio)
-    weights = np.exp(log_weights - log_weights.max())
+    log_weights, pareto_k = smoothed(proposed.log_ratio)
+    weights = np.exp(log_weights)
     weights /= weights.sum()
     # Systematic resampling, then shuffled so that equal draws do not stand together.
     kept = math.prod(shape)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescale.design import warn_of_design
-from bayescale.diagnostics import MAX_RHAT, MOST_ESS, diagnose, warn_if_untrusted
+from bayescale.diagnostics import MAX_RHAT, MIN_ESS, MOST_ESS, diagnose, warn_if_untrusted
 from bayescale.discrepancy import bent
 from bayescale.errors import InputError
 from bayescale.fit_trees import prior_fit, run_labels, sampled_fit, storable_options
@@ -158,7 +158,7 @@ def fit(
         How a run's log loss scatters: ``"student_t"``, ``"normal"``, or ``"scaled"``: Student-t
         with a scale that depends on compute and on tokens per parameter.
     method
-        ``"nuts"``, or ``"laplace"``: importance resampling about the mode, in under a second and
+        ``"nuts"``, or ``"laplace"``: importance resampling about the modes, in under a second and
         with a check of its own (``diagnose``).
     by, vary, pool
         Column that names each run's group (corpus, architecture, router …) and the coefficients
@@ -287,15 +287,22 @@ def _nuts(
             continue
         more = lacking > 1.0 and thin < MOST_DRAWN
         points = np.stack([chains[name].values.ravel() for name in task.names], axis=-1)
-        if misses_a_mode(modes, points) or (lacking > 1.0 and not more):
+        # With a discrepancy or effects the mode is but a start, and draws need not lie about it.
+        missed = not task.normals and misses_a_mode(modes, points)
+        shape = settings["chains"], settings["draws"]
+        if (missed or (lacking > 1.0 and not more)) and math.prod(shape) >= MIN_ESS:
             report("weighing modes")
-            shape = settings["chains"], settings["draws"]
-            found = across_modes(task, modes, points, shape, wanted, used_seed)
+            needed = max(wanted, MIN_ESS)
+            found = across_modes(task, modes, points, shape, needed, used_seed)
             if found:
                 u = found.coordinates(task.names)
                 weighed = sampled_fit(task, runs, u, found.stats, about | {"thin": thin})
                 if diagnose(weighed).attrs["ok"]:
                     return weighed, diagnose(weighed)
+        if missed and not more:
+            stats = stats.assign(missed_mode=True)
+            fitted = sampled_fit(task, runs, u, stats, about | {"thin": thin})
+            table = diagnose(fitted)
         if not more:
             return fitted, table
         thin = min(MOST_DRAWN, thin * 2 ** math.ceil(math.log2(lacking)))

@@ -97,7 +97,7 @@ def fit_mixture(points: np.ndarray, components: int, seed: int) -> Mixture:
     shares = np.eye(components)[which]
     for _ in range(_STEPS):
         counts = shares.sum(axis=0)
-        used = counts > x.shape[1] + 1
+        used = counts > min(x.shape[1] + 1, counts.max() / 2)
         counts, shares = counts[used], shares[:, used]
         centres = np.einsum("nk,nj->kj", shares, x) / counts[:, None]
         roots = []

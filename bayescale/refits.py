@@ -14,6 +14,7 @@ from concurrent.futures import Executor, Future, as_completed
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from bayescale.design import DesignWarning
 from bayescale.diagnostics import FitWarning
 from bayescale.errors import InputError
 from bayescale.fits import Fit
@@ -136,7 +137,8 @@ def _one(
 @contextmanager
 def _in_silence() -> Iterator[None]:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FitWarning)
+        for category in (FitWarning, DesignWarning):
+            warnings.simplefilter("ignore", category)
         yield
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescale.design import listed
 from bayescale.errors import InputError
 from bayescale.fits import Fit
 from bayescale.quantities import format_number
@@ -31,6 +32,10 @@ __all__ = ["Examined", "check_residuals", "examine", "quantity_words"]
 
 #: Fewer runs than this show gross errors only.
 _FEW = 20
+#: A trend so many times beyond its band is not chance.
+_LARGE = 1.5
+#: A run with such a score is worth a look of its own.
+_FAR = 3.0
 _WORDS = {"flops": "training compute", "tokens_per_parameter": "tokens per parameter"}
 
 
@@ -125,7 +130,7 @@ def check_residuals(
         "doubtful": found.table.attrs["doubtful"],
         "ok": bool(table.ok.all()),
     }
-    table.attrs["reading"] = " ".join(_reading(table))
+    table.attrs["reading"] = " ".join([*_reading(table), *_far_off(found.table)])
     return table
 
 
@@ -134,6 +139,8 @@ def examine(fit: Fit, *, against: str | Sequence[str] | None, prob: float, seed:
     if not 0 < prob < 1:
         raise InputError(f"prob is a probability between 0 and 1, not {prob}")
     check_has_runs(fit)
+    if len(table_of(fit)) < 2:
+        raise InputError("one run cannot be checked against the others; fit at least two")
     quantities = _quantities(fit, against)
     table = residuals(fit, seed=seed)
     null = null_scores(*hat_matrix(fit), np.random.default_rng(seed))
@@ -248,6 +255,19 @@ def _value(name: str, value: float) -> str:
     return f"{format_number(value)} {unit}".strip()
 
 
+def _far_off(table: pd.DataFrame) -> list[str]:
+    """Single runs that may be all that is wrong."""
+    far = table[table["z"].abs() > _FAR]
+    if far.empty or len(far) > 3:
+        return []
+    each = [
+        f"{label} ({abs(100 * np.expm1(row.residual)):.2g} % "
+        f"{'above' if row.residual > 0 else 'below'} its prediction)"
+        for label, row in far.iterrows()
+    ]
+    return [f"Look at {'run' if len(each) == 1 else 'runs'} {listed(each)} first."]
+
+
 def _reading(table: pd.DataFrame) -> list[str]:
     """What the checks amount to, for somebody who has not met them before."""
     runs, prob = table.attrs["runs"], table.attrs["prob"]
@@ -262,7 +282,7 @@ def _reading(table: pd.DataFrame) -> list[str]:
         names = ", ".join(quantity_words(str(name)) for name in trends.index)
         said.append(f"What is left over shows no pattern along {names}.")
     said += [f"The law misses something: {one}." for one in failed.said]
-    if len(failed):
+    if (failed.statistic.abs() > _LARGE * failed.band).any():
         said.append("What it misses within the runs grows beyond them: try another law.")
     if not table.ok.all():
         said.append(

@@ -138,7 +138,10 @@ def derived(fit: Fit, runs: pd.DataFrame) -> dict[str, np.ndarray]:
     """Compute and tokens per parameter of runs, where they are known."""
     known = {str(name): runs[name] for name in runs}
     flops = known["flops"] if "flops" in known else law_flops(fit.law, known)
-    found = {"flops": flops, "tokens_per_parameter": tokens_per_parameter(fit.law, known)}
+    ratio = tokens_per_parameter(fit.law, known)
+    if "D" in fit.law.inputs and ratio is not None:  # Seen, repeats included: not the last count.
+        ratio = tokens_per_parameter(fit.law, known | dict.fromkeys(("D", "D_unique"), known["D"]))
+    found = {"flops": flops, "tokens_per_parameter": ratio}
     return {name: np.asarray(x, dtype=float) for name, x in found.items() if x is not None}
 
 

@@ -16,6 +16,7 @@ from bayescale.effects import size_input
 from bayescale.errors import InputError
 from bayescale.fits import Fit
 from bayescale.groups import group as one_group
+from bayescale.pareto import smoothed
 from bayescale.plans import plans, training_cost
 from bayescale.prediction import predict
 from bayescale.prior_scores import doubts, log_priors, problem_of
@@ -193,14 +194,16 @@ def _row(decided: Mapping[str, xr.DataArray], of: str, logs: np.ndarray) -> dict
     from arviz_stats.base import array_stats
 
     count, values = logs.size, decided[of].transpose("chain", "draw").values
-    low, high = (np.exp(array_stats.power_scale_lw(logs, alpha=a, axis=(0, 1))) for a in _NEAR)
+    try:
+        low, high = (np.exp(array_stats.power_scale_lw(logs, alpha=a, axis=(0, 1))) for a in _NEAR)
+    except ValueError:  # Draws that are alike have no tail to smooth.
+        low, high = (np.exp((power - 1) * (logs - logs.max())) for power in _NEAR)
     index = array_stats.power_scale_sense(
         values if of == "loss" else np.log(values), low, high, _NEAR[0], _NEAR[1]
     )
     weights, pareto_k = [np.full(count, 1 / count)], []
     for power in POWERS:
-        # The function takes the negative of the log ratios.
-        log_weights, k = array_stats.psislw(-(power - 1) * logs.ravel())
+        log_weights, k = _scaled(logs, power)
         weights.append(np.exp(log_weights))
         pareto_k.append(float(k))
     medians = {
@@ -214,6 +217,11 @@ def _row(decided: Mapping[str, xr.DataArray], of: str, logs: np.ndarray) -> dict
     row["pareto_k"] = max(pareto_k)
     row["ok"] = row["pareto_k"] <= min(1 - 1 / np.log10(count), 0.7)
     return row
+
+
+def _scaled(logs: np.ndarray, power: float) -> tuple[np.ndarray, np.ndarray]:
+    """Log weights of the draws where a component is raised to a power, and their Pareto k."""
+    return smoothed((power - 1) * logs.ravel())
 
 
 def _weighted_median(values: np.ndarray, weights: np.ndarray) -> float:
@@ -261,7 +269,12 @@ def _reading(table: pd.DataFrame, of: str, where: str) -> str:
     ]
     ranked = single.psense.sort_values(ascending=False).index
     strong = [str(name) for name in ranked if _matter(table, str(name))]
-    if not _matter(table, _RUNS):
+    if not _matter(table, _RUNS) and not strong and not _matter(table, _ALL):
+        said.append(
+            f"Neither the runs nor the priors reach a sensitivity of {MIN_SENSITIVITY}: what it is "
+            "uncertain by comes from elsewhere, such as how the law may be wrong beyond the runs."
+        )
+    elif not _matter(table, _RUNS):
         who = f"mostly that of {listed(strong)}" if strong else "whatever it is"
         said.append(f"The runs hardly matter to it: it is the prior's word, {who}.")
     elif strong:

@@ -1,14 +1,17 @@
 """Run the examples, and keep what each prints and draws for the gallery of the documentation.
 
     python docs/figures.py [EXAMPLE ...]     # by default all: some minutes on two cores
+    python docs/figures.py plots             # the pictures of docs/plots.md
 
-writes docs/gallery/EXAMPLE.txt and docs/gallery/EXAMPLE.svg. The documentation is built from these
-files, so that building it fits nothing.
+writes docs/gallery/EXAMPLE.txt and docs/gallery/EXAMPLE.svg, and docs/gallery/plot_NAME.svg for
+each block of docs/plots.md that draws. The documentation is built from these files, so that
+building it fits nothing.
 """
 
 import contextlib
 import importlib.util
 import io
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -45,11 +48,30 @@ def run(name: str) -> None:
     print(f"{name}: {len(lines)} lines, {target.stat().st_size / 1e3:.0f} kB")
 
 
+def draw_plots() -> None:
+    """What each block of the page of plots draws, under the name that the image after it has."""
+    from matplotlib import pyplot as plt
+
+    page = (HERE / "plots.md").read_text(encoding="utf-8")
+    blocks = re.compile(r"^```python\n(.*?)^```$(?:\n\n!\[[^]]*\]\((.*?)\))?", re.M | re.S)
+    scope: dict[str, object] = {"__name__": "plots"}
+    for code, image in blocks.findall(page):
+        exec(compile(code, "docs/plots.md", "exec"), scope)
+        if image:
+            with mpl.rc_context({"svg.hashsalt": "bayescale", "svg.fonttype": "path"}):
+                plt.gcf().savefig(HERE / image, metadata={"Date": None}, bbox_inches="tight")
+            print(f"{image}: {(HERE / image).stat().st_size / 1e3:.0f} kB")
+        plt.close("all")
+
+
 def main(names: list[str]) -> None:
     (HERE / "gallery").mkdir(exist_ok=True)
     mpl.use("svg")
-    for name in names or sorted(path.stem for path in EXAMPLES.glob("*.py")):
-        run(name)
+    for name in names or [*sorted(path.stem for path in EXAMPLES.glob("*.py")), "plots"]:
+        if name == "plots":
+            draw_plots()
+        else:
+            run(name)
 
 
 if __name__ == "__main__":

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
+import matplotlib as mpl
 import pytest
 import typer
 
 import bayescale as bs
 from bayescale.cli import app
+
+mpl.use("Agg")
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -98,7 +101,7 @@ def test_numbers_are_compared_by_value_and_words_as_they_are():
 
 
 @pytest.fixture
-def elsewhere(tmp_path, monkeypatch):
+def elsewhere(tmp_path, monkeypatch, closed_figures):
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -182,7 +185,23 @@ def test_every_public_name_is_in_the_reference():
 def test_every_example_is_in_the_gallery_with_what_it_prints_and_draws():
     examples = {path.stem for path in (ROOT / "examples").glob("*.py")}
     gallery = DOCS / "gallery"
-    for ending in ("md", "txt", "svg"):
-        assert {path.stem for path in gallery.glob(f"*.{ending}")} - {"index"} == examples
+    plots = set(bs.plotting.__all__)
+    for ending, others in {"md": {"index"}, "txt": set(), "svg": plots}.items():
+        assert {path.stem for path in gallery.glob(f"*.{ending}")} == examples | others
     listed = (gallery / "index.md").read_text().split()
     assert examples <= set(listed)
+
+
+def test_every_plot_has_an_entry_that_draws_it_and_its_picture():
+    text = (DOCS / "plots.md").read_text(encoding="utf-8")
+    entries = dict(re.findall(r"^### (plot_\w+)\n(.*?)(?=^#|\Z)", text, re.MULTILINE | re.DOTALL))
+    assert sorted(entries) == sorted(bs.plotting.__all__)
+    for name, entry in entries.items():
+        (drawing,) = (match for match in BLOCK.finditer(entry) if "plotting." in match["code"])
+        assert re.findall(r"\bplotting\.(\w+)\(", drawing["code"]) == [name]
+        # As docs/figures.py finds it: right after the block.
+        image = re.match(r"\n\n!\[(.+)\]\((.+)\)\n", entry[drawing.end() :])
+        assert image, f"the picture of {name} does not follow its block"
+        assert len(image[1]) > 40
+        assert image[2] == f"gallery/{name}.svg"
+        assert 1000 < (DOCS / image[2]).stat().st_size < 150_000

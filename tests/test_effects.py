@@ -8,7 +8,10 @@ import bayescale as bs
 from bayescale import InputError
 from bayescale.effects import find_effects, size_input
 from bayescale.models import dense, sparse
+from bayescale.noise import noise_model
 from bayescale.posterior import problem
+from bayescale.refits import table_of
+from bayescale.scoring import scatter
 
 
 @pytest.fixture
@@ -78,3 +81,22 @@ def test_the_size_of_a_law():
 def test_refused(runs, change, by, message):
     with pytest.raises(InputError, match=message):
         found(runs.assign(**change), by)
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        np.array([0.1, 0.2, 0.3], dtype=np.float32),
+        pd.to_datetime(["2024-01-01", "2024-01-02", "2025-06-01"]).to_numpy(),
+        np.array(["a", "b", "c"]),
+        np.array([1, 2, 3]),
+    ],
+    ids=["float32", "dates", "text", "numbers"],
+)
+def test_runs_keep_their_level_whatever_it_is_called(olmo, levels):
+    runs = olmo.assign(batch=levels[np.arange(len(olmo)) % 3])
+    fit = bs.fit(dense, runs, effects="batch", draws=50, tune=200, chains=2, seed=1)
+    centre, scale, p = scatter(fit, table_of(fit), own=True)
+    stored = fit.tree["log_likelihood"].to_dataset().log_loss.values.reshape(100, -1)
+    again = noise_model("student_t").log_density(np.log(runs.loss.values) - centre, scale, p)
+    np.testing.assert_allclose(again, stored, atol=1e-6)

@@ -114,3 +114,20 @@ def test_a_fit_across_modes_agrees_with_a_long_run_of_nuts():
     error = second.mean(axis=1).std(ddof=1) / 2
     assert 0 < error < 0.03
     assert abs((fit.posterior.B.values > 0.4).mean() - second.mean()) < 0.03 + 3 * error
+
+
+def test_a_mode_that_cannot_be_weighed_is_reported(even_runs, monkeypatch):
+    monkeypatch.setattr("bayescale.inference.across_modes", lambda *_: None)
+    with pytest.warns(bs.FitWarning, match="missed another way"):
+        fit = bs.fit(even, even_runs, priors={"alpha": bs.lognormal(0.1, 0.05)}, seed=1)
+    assert bs.diagnose(fit).attrs["missed_mode"]
+    assert not bs.diagnose(fit).attrs["ok"]
+    with pytest.raises(bs.InputError, match="failed its diagnostics .*a mode was missed"):
+        bs.compare({"one": fit, "other": fit})
+
+
+@pytest.mark.parametrize(("draws", "chains"), [(1, 1), (2, 2), (3, 4)])
+def test_hardly_any_draws_are_drawn_and_not_trusted(olmo, draws, chains):
+    with pytest.warns(bs.FitWarning):
+        fit = bs.fit(dense, olmo, draws=draws, chains=chains, tune=200, seed=1)
+    assert fit.posterior.sizes == {"chain": chains, "draw": draws}

@@ -1,9 +1,11 @@
 """What the plots draw: the package's own intervals, units on every axis, on the Axes given."""
 
+import ast
 import itertools
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
@@ -603,3 +605,17 @@ def test_matplotlib_is_loaded_by_the_first_plot_only():
     code = "import sys, bayescale.plotting; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_every_plot_is_tested():
+    """Each is called by its name in a test that asserts something."""
+    called = set()
+    for path in Path(__file__).parent.glob("test_*.py"):
+        for test in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(test, ast.FunctionDef) and test.name.startswith("test_")):
+                continue
+            nodes = list(ast.walk(test))
+            if any(isinstance(node, ast.Assert) for node in nodes):
+                calls = (node.func for node in nodes if isinstance(node, ast.Call))
+                called |= {function.id for function in calls if isinstance(function, ast.Name)}
+    assert called >= set(bs.plotting.__all__)

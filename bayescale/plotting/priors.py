@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_prior_posterior"]
 
-_POINTS = 1500  # enough for a posterior a hundredth as wide as its prior
+_POINTS = 150  # over the prior, and as many over the posterior, which may be far narrower
 _TAIL = 2.6  # standard deviations of the prior that are in view
 
 
@@ -93,11 +93,18 @@ def plot_prior_posterior(fit: Fit, *, names: Sequence[str] | None = None, ax: An
     return returned(panels)
 
 
+def _spaced(low: float, high: float, log: bool) -> np.ndarray:
+    if log:
+        return np.geomspace(low, high, _POINTS)
+    return np.linspace(low, high, _POINTS)
+
+
 def _draw(panel: Axes, one: Marginal, level: str, *, of_simulated: bool) -> None:
     z = one.score(one.draws).ravel()
     low, high = one.at(np.array([min(-_TAIL, z.min()), max(_TAIL, z.max())]))
     log = one.prior.positive
-    x = np.geomspace(low, high, _POINTS) if log else np.linspace(low, high, _POINTS)
+    least, most = np.quantile(one.draws, (0.0005, 0.9995))
+    x = np.unique(np.concatenate([_spaced(low, high, log), _spaced(least, most, log)]))
     scores = one.score(x)
     stretch = np.gradient(scores, np.log(x) if log else x)
     curves = {

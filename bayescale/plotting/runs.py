@@ -42,7 +42,7 @@ __all__ = ["plot_fit"]
 _MOST_LEVELS = 8
 _MOST_PANELS = 6
 _CURVES = 5  # where levels are too many for a curve each
-_POINTS = 80  # of a curve
+_POINTS = 60  # of a curve
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,46 @@
+"""Importance weights with their upper tail smoothed, and the shape of that tail."""
+
+from __future__ import annotations
+
+import numpy as np
+
+__all__ = ["smoothed"]
+
+
+def smoothed(log_ratios: np.ndarray, *, efficiency: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
+    """Pareto-smoothed weights of draws (Vehtari et al. 2024, arXiv:1507.02646).
+
+    Parameters
+    ----------
+    log_ratios
+        Logarithm of target over proposal, up to a constant; the draws lie along the last axis.
+    efficiency
+        What a draw is worth relative to an independent one.
+
+    Returns
+    -------
+    log_weights : numpy.ndarray
+        Logarithms of weights that sum to one.
+    pareto_k : numpy.ndarray
+        Shape of the tail, one value a set of draws; infinite where none can be told, as of few
+        draws or of draws that are alike, whose weights are left as they are.
+    """
+    from scipy.special import logsumexp
+
+    rows = log_ratios.reshape(-1, log_ratios.shape[-1])
+    found = [_one(row, efficiency) for row in rows]
+    log_weights = np.stack([one for one, _ in found])
+    log_weights -= logsumexp(log_weights, axis=-1, keepdims=True)
+    pareto_k = np.array([k for _, k in found]).reshape(log_ratios.shape[:-1])
+    return log_weights.reshape(log_ratios.shape), pareto_k
+
+
+def _one(log_ratios: np.ndarray, efficiency: float) -> tuple[np.ndarray, float]:
+    from arviz_stats.base import array_stats
+
+    try:
+        # The function takes the negative of the log ratios, as leave-one-out supplies them.
+        log_weights, k = array_stats.psislw(-log_ratios, r_eff=efficiency)
+    except (ValueError, IndexError):  # Fewer than five draws in the tail, or all of them alike.
+        return log_ratios, np.inf
+    return np.asarray(log_weights), float(np.nan_to_num(k, nan=np.inf))
