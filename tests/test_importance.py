@@ -122,7 +122,7 @@ def test_a_mode_that_cannot_be_weighed_is_reported(even_runs, monkeypatch):
         fit = bs.fit(even, even_runs, priors={"alpha": bs.lognormal(0.1, 0.05)}, seed=1)
     assert bs.diagnose(fit).attrs["missed_mode"]
     assert not bs.diagnose(fit).attrs["ok"]
-    with pytest.raises(bs.InputError, match="failed its diagnostics .*a mode was missed"):
+    with pytest.raises(bs.InputError, match=r"failed its diagnostics .*a mode was missed"):
         bs.compare({"one": fit, "other": fit})
 
 
