@@ -140,7 +140,8 @@ def show_decision(document: Mapping[str, Any]) -> None:
         say(f"With {format_number(one['budget'])} FLOP train {_plan(one['plan'])}.", "bold")
         loss, regret = one["loss"], one["regret"]
         certain = loss["lower"] == loss["upper"]
-        spread = f" ({share} interval {loss['lower']:.4f} to {loss['upper']:.4f})"
+        spread = f" ({share} interval {loss['lower']:.4f} to {loss['upper']:.4f} of the mean loss, "
+        spread += "about which a single run scatters)"
         say(f"Expected loss: {one['expected_loss']:.4f} nats{'' if certain else spread}.", indent=2)
         if not certain:
             tail = percent((1 + document["prob"]) / 2)
