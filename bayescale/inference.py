@@ -297,8 +297,9 @@ def _nuts(
             if found:
                 u = found.coordinates(task.names)
                 weighed = sampled_fit(task, runs, u, found.stats, about | {"thin": thin})
-                if diagnose(weighed).attrs["ok"]:
-                    return weighed, diagnose(weighed)
+                weighed_table = diagnose(weighed)
+                if weighed_table.attrs["ok"]:
+                    return weighed, weighed_table
         if missed and not more:
             stats = stats.assign(missed_mode=True)
             fitted = sampled_fit(task, runs, u, stats, about | {"thin": thin})
