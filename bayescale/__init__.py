@@ -9,69 +9,76 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-# What laws are written with costs little more than NumPy and is imported at once. It must be: the
-# function ``law`` has the name of its module, and only a name bound after that import stays.
-from bayescale.errors import InputError
-from bayescale.law import Coefficients, Law, law
-from bayescale.maths import exp, log, log1p, maximum, minimum, where
-from bayescale.priors import Prior, amplitude, exponent, floor, gamma_prior, lognormal, normal
-from bayescale.variables import VARIABLES, Variable
+# What laws are written with costs little more than NumPy and is imported at once.
+from bayescale.common.errors import InputError
+from bayescale.language.law import Coefficients, Law, law
+from bayescale.language.maths import exp, log, log1p, maximum, minimum, where
+from bayescale.language.priors import (
+    Prior,
+    amplitude,
+    exponent,
+    floor,
+    gamma_prior,
+    lognormal,
+    normal,
+)
+from bayescale.language.variables import VARIABLES, Variable
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from bayescale.allocation import AllocationWarning, allocate
-    from bayescale.averaging import Average, average
-    from bayescale.candidates import next_runs
-    from bayescale.comparison import compare
-    from bayescale.decision import decide
-    from bayescale.design import DesignWarning
-    from bayescale.diagnostics import FitWarning, diagnose
-    from bayescale.fits import Fit, coefficients, load_fit, published
-    from bayescale.groups import contrast, group
-    from bayescale.inference import CALIBRATED, fit, model, prior
-    from bayescale.law_check import check_law
-    from bayescale.leverage import efficiency_leverage
-    from bayescale.overlap import prior_overlap
-    from bayescale.prediction import interval, predict, simulate
-    from bayescale.proposals import propose_runs
-    from bayescale.refits import refit
+    from bayescale.checking.comparison import compare
+    from bayescale.checking.law_check import check_law
+    from bayescale.checking.prior_overlap import prior_overlap
+    from bayescale.checking.prior_sensitivity import prior_sensitivity
+    from bayescale.checking.residual_checks import check_residuals
+    from bayescale.checking.residual_table import residuals
+    from bayescale.checking.validation import backtest, coverage
+    from bayescale.decisions.allocation import AllocationWarning, allocate
+    from bayescale.decisions.decision import decide
+    from bayescale.decisions.leverage import efficiency_leverage
+    from bayescale.decisions.next_runs import next_runs
+    from bayescale.decisions.proposals import propose_runs
+    from bayescale.decisions.rivals import probability, required_budget
+    from bayescale.decisions.upcycling import upcycling_probability, upcycling_threshold
+    from bayescale.fitting.averaging import Average, average
+    from bayescale.fitting.design import DesignWarning
+    from bayescale.fitting.diagnostics import FitWarning, diagnose
+    from bayescale.fitting.fits import Fit, coefficients, load_fit, published
+    from bayescale.fitting.inference import CALIBRATED, fit, model, prior
+    from bayescale.fitting.refits import refit
+    from bayescale.posterior.groups import contrast, group
+    from bayescale.prediction.predict import interval, predict, simulate
     from bayescale.report import write_report
-    from bayescale.residual_checks import check_residuals
-    from bayescale.residual_table import residuals
-    from bayescale.rivals import probability, required_budget
-    from bayescale.runs import list_runs, load_runs
-    from bayescale.sensitivity import prior_sensitivity
-    from bayescale.tables import read_runs
-    from bayescale.upcycling import upcycling_probability, upcycling_threshold
-    from bayescale.validation import backtest, coverage
+    from bayescale.tables.bundled import list_runs, load_runs
+    from bayescale.tables.reading import read_runs
 
 _HOME = {
-    "allocation": ("AllocationWarning", "allocate"),
-    "averaging": ("Average", "average"),
-    "candidates": ("next_runs",),
-    "comparison": ("compare",),
-    "decision": ("decide",),
-    "design": ("DesignWarning",),
-    "diagnostics": ("FitWarning", "diagnose"),
-    "fits": ("Fit", "coefficients", "load_fit", "published"),
-    "groups": ("contrast", "group"),
-    "inference": ("CALIBRATED", "fit", "model", "prior"),
-    "law_check": ("check_law",),
-    "leverage": ("efficiency_leverage",),
-    "overlap": ("prior_overlap",),
-    "prediction": ("interval", "predict", "simulate"),
-    "proposals": ("propose_runs",),
-    "refits": ("refit",),
+    "tables.bundled": ("list_runs", "load_runs"),
+    "tables.reading": ("read_runs",),
+    "posterior.groups": ("contrast", "group"),
+    "fitting.averaging": ("Average", "average"),
+    "fitting.design": ("DesignWarning",),
+    "fitting.diagnostics": ("FitWarning", "diagnose"),
+    "fitting.fits": ("Fit", "coefficients", "load_fit", "published"),
+    "fitting.inference": ("CALIBRATED", "fit", "model", "prior"),
+    "fitting.refits": ("refit",),
+    "prediction.predict": ("interval", "predict", "simulate"),
+    "decisions.allocation": ("AllocationWarning", "allocate"),
+    "decisions.decision": ("decide",),
+    "decisions.leverage": ("efficiency_leverage",),
+    "decisions.next_runs": ("next_runs",),
+    "decisions.proposals": ("propose_runs",),
+    "decisions.rivals": ("probability", "required_budget"),
+    "decisions.upcycling": ("upcycling_probability", "upcycling_threshold"),
+    "checking.comparison": ("compare",),
+    "checking.law_check": ("check_law",),
+    "checking.prior_overlap": ("prior_overlap",),
+    "checking.prior_sensitivity": ("prior_sensitivity",),
+    "checking.residual_checks": ("check_residuals",),
+    "checking.residual_table": ("residuals",),
+    "checking.validation": ("backtest", "coverage"),
     "report": ("write_report",),
-    "residual_checks": ("check_residuals",),
-    "residual_table": ("residuals",),
-    "rivals": ("probability", "required_budget"),
-    "runs": ("list_runs", "load_runs"),
-    "sensitivity": ("prior_sensitivity",),
-    "tables": ("read_runs",),
-    "upcycling": ("upcycling_probability", "upcycling_threshold"),
-    "validation": ("backtest", "coverage"),
 }
 _MODULE = {name: module for module, names in _HOME.items() for name in names}
 _MODULES = ("cost", "models", "plotting")

@@ -18,14 +18,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescale.files import replacing
-from bayescale.quantities import format_number
+from bayescale.common.files import replacing
+from bayescale.common.quantities import format_number
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bayescale.fits import Fit
-    from bayescale.law import Law
+    from bayescale.fitting.fits import Fit
+    from bayescale.language.law import Law
 
 __all__ = ["run"]
 
@@ -109,7 +109,7 @@ def run(folder: Path) -> None:
 
 def _measured() -> list[Study]:
     from bayescale.models import coupled, dense, experts, sparse
-    from bayescale.runs import load_runs
+    from bayescale.tables.bundled import load_runs
 
     ladder = load_runs("olmo_ladder")
     pruned = load_runs("frantar2023_t5")
@@ -159,8 +159,8 @@ def _simulated() -> list[Study]:
     import pandas as pd
 
     from bayescale.models import dense, granularity, upcycling
-    from bayescale.prediction import simulate
-    from bayescale.runs import load_runs
+    from bayescale.prediction.predict import simulate
+    from bayescale.tables.bundled import load_runs
 
     design = load_runs("krajewski2024_design")
     fine = simulate(granularity, design, "krajewski2024", noise_scale=0.005, seed=_SEED)
@@ -206,11 +206,11 @@ def _simulated() -> list[Study]:
 
 
 def _run_study(study: Study, folder: Path, console: Any) -> dict[str, Any]:
-    from bayescale.allocation import allocate
-    from bayescale.comparison import compare
-    from bayescale.decision import decide
-    from bayescale.diagnostics import diagnose
-    from bayescale.inference import fit
+    from bayescale.checking.comparison import compare
+    from bayescale.decisions.allocation import allocate
+    from bayescale.decisions.decision import decide
+    from bayescale.fitting.diagnostics import diagnose
+    from bayescale.fitting.inference import fit
 
     fits = {}
     trusted = {}
@@ -264,8 +264,8 @@ def _run_study(study: Study, folder: Path, console: Any) -> dict[str, Any]:
 def _coefficients(fit: Fit, published: str | None) -> pd.DataFrame:
     import pandas as pd
 
-    from bayescale.fits import coefficients
-    from bayescale.prediction import interval
+    from bayescale.fitting.fits import coefficients
+    from bayescale.prediction.predict import interval
 
     draws = coefficients(fit, units="raw")
     bounds = interval(draws, 0.9)
@@ -284,8 +284,8 @@ def _coefficients(fit: Fit, published: str | None) -> pd.DataFrame:
 def _held_out(fit: Fit, held_out: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
-    from bayescale.prediction import interval, predict
-    from bayescale.variables import read_columns
+    from bayescale.language.variables import read_columns
+    from bayescale.prediction.predict import interval, predict
 
     inputs: dict[str, Any] = dict(read_columns(held_out, fit.law.inputs, extra=fit.law.variables))
     draws = predict(fit, seed=_SEED, **inputs)
@@ -307,7 +307,7 @@ def _allocation(fit: Fit, best: Any, plan: Any) -> pd.DataFrame:
     """A row for each budget and quantity: the plan and the interval of every draw's optimum."""
     import pandas as pd
 
-    from bayescale.prediction import interval
+    from bayescale.prediction.predict import interval
 
     optimum, outcome = interval(best, 0.9), interval(plan[["loss", "regret"]], 0.9)
     rows = []

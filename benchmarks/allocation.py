@@ -19,7 +19,7 @@ import xarray as xr
 
 import bayescale as bs
 from bayescale import amplitude, exponent, floor, law
-from bayescale.files import replacing
+from bayescale.common.files import replacing
 from bayescale.models import dense, frantar, granularity, joint_moe, sparse, upcycling
 
 RESULT = Path(__file__).parent / "results" / "allocation.csv"

@@ -24,11 +24,11 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bayescale.files import replacing
-from bayescale.mode import find_mode
+from bayescale.common.files import replacing
 from bayescale.models import laws
-from bayescale.posterior import Problem, log_posterior, problem
-from bayescale.sampling import compiled_density, sample_nuts
+from bayescale.posterior.density import Problem, log_posterior, problem
+from bayescale.sampling.modes import find_mode
+from bayescale.sampling.nuts import compiled_density, sample_nuts
 
 HERE = Path(__file__).parent
 DRAWS, CHAINS, KEPT = 250, 4, 100

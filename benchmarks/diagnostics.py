@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 
 import bayescale as bs
-from bayescale.files import replacing
+from bayescale.common.files import replacing
 from bayescale.models import laws
 
 RESULTS = Path(__file__).parent / "results"

@@ -23,7 +23,7 @@ from pathlib import Path
 import pandas as pd
 
 import bayescale as bs
-from bayescale.files import replacing
+from bayescale.common.files import replacing
 from bayescale.models import coupled, dense, kaplan_floor
 
 SIMULATIONS = 30

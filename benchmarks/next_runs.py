@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 import bayescale as bs
-from bayescale.files import replacing
+from bayescale.common.files import replacing
 from bayescale.models import dense
 
 TARGET = {"N": 70e9, "D": 1.4e12}

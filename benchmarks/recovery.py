@@ -24,7 +24,7 @@ import pandas as pd
 import xarray as xr
 
 import bayescale as bs
-from bayescale.files import replacing
+from bayescale.common.files import replacing
 from bayescale.models import laws
 
 SIMULATIONS = 100

@@ -32,8 +32,8 @@ import numpy as np
 import pandas as pd
 
 import bayescale as bs
-from bayescale.compute import training_compute
-from bayescale.files import replacing
+from bayescale.common.files import replacing
+from bayescale.language.compute import training_compute
 from bayescale.models import dense
 
 HERE = Path(__file__).parent

@@ -25,8 +25,8 @@ import pandas as pd
 import xarray as xr
 
 import bayescale as bs
+from bayescale.common.quantities import format_number
 from bayescale.models import clark, dense, experts
-from bayescale.quantities import format_number
 
 ROUTERS = ("S-Base", "RL-R", "Hash")
 NO_DATA_TERM = {"B": 0.0, "beta": 0.25}

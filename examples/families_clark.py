@@ -22,8 +22,8 @@ import numpy as np
 import xarray as xr
 
 import bayescale as bs
+from bayescale.common.quantities import format_number
 from bayescale.models import clark, experts
-from bayescale.quantities import format_number
 
 ROUTERS = ("S-Base", "RL-R", "Hash")
 COLOURS = ("#1f4e79", "#d9772b", "#4f9d8b")

@@ -19,8 +19,8 @@ import numpy as np
 import pandas as pd
 
 import bayescale as bs
+from bayescale.common.quantities import format_number
 from bayescale.models import dense, upcycling
-from bayescale.quantities import format_number
 
 SIZES = (1e8, 2e8, 5e8, 1e9)
 PARENT = 1e9

@@ -10,8 +10,8 @@ the 7B and 13B models that were trained later, and draws the isoFLOP curves of t
 import sys
 
 import bayescale as bs
+from bayescale.common.quantities import format_number
 from bayescale.models import dense
-from bayescale.quantities import format_number
 
 
 def main(figure: str | None = None) -> None:

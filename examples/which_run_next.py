@@ -13,8 +13,8 @@ import sys
 import numpy as np
 
 import bayescale as bs
+from bayescale.common.quantities import format_number
 from bayescale.models import dense
-from bayescale.quantities import format_number
 
 
 def main(figure: str | None = None) -> None:

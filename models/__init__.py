@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from bayescale.law import Law
+from bayescale.language.law import Law
 from bayescale.models.abnar import abnar
 from bayescale.models.clark import clark
 from bayescale.models.coupled import coupled, kaplan_floor

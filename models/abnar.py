@@ -20,9 +20,9 @@ from __future__ import annotations
 from typing import Any
 
 from bayescale.cost import expert_flops
-from bayescale.law import Coefficients, law
-from bayescale.priors import amplitude, exponent, floor, normal
-from bayescale.variables import Variable
+from bayescale.language.law import Coefficients, law
+from bayescale.language.priors import amplitude, exponent, floor, normal
+from bayescale.language.variables import Variable
 
 __all__ = ["abnar"]
 

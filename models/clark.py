@@ -20,9 +20,9 @@ import math
 from typing import Any
 
 from bayescale.cost import active_flops
-from bayescale.law import Coefficients, law
-from bayescale.maths import exp, log
-from bayescale.priors import lognormal, normal
+from bayescale.language.law import Coefficients, law
+from bayescale.language.maths import exp, log
+from bayescale.language.priors import lognormal, normal
 
 __all__ = ["clark", "saturated"]
 

@@ -26,8 +26,8 @@ from __future__ import annotations
 from typing import Any
 
 from bayescale.cost import dense_flops
-from bayescale.law import law
-from bayescale.priors import amplitude, exponent, floor, lognormal
+from bayescale.language.law import law
+from bayescale.language.priors import amplitude, exponent, floor, lognormal
 
 __all__ = ["coupled", "kaplan_floor"]
 

@@ -21,8 +21,8 @@ import math
 from typing import Any
 
 from bayescale.cost import dense_flops
-from bayescale.law import Coefficients, law
-from bayescale.priors import amplitude, exponent, floor
+from bayescale.language.law import Coefficients, law
+from bayescale.language.priors import amplitude, exponent, floor
 
 __all__ = ["dense"]
 

@@ -17,8 +17,8 @@ from __future__ import annotations
 from typing import Any
 
 from bayescale.cost import active_flops
-from bayescale.law import law
-from bayescale.priors import amplitude, exponent, floor
+from bayescale.language.law import law
+from bayescale.language.priors import amplitude, exponent, floor
 
 __all__ = ["experts"]
 

@@ -22,9 +22,9 @@ from __future__ import annotations
 from typing import Any
 
 from bayescale.cost import dense_flops
-from bayescale.law import law
-from bayescale.maths import exp
-from bayescale.priors import normal
+from bayescale.language.law import law
+from bayescale.language.maths import exp
+from bayescale.language.priors import normal
 
 __all__ = ["farseer"]
 

@@ -18,9 +18,9 @@ from __future__ import annotations
 from typing import Any
 
 from bayescale.cost import sparse_training_flops
-from bayescale.law import Coefficients, law
-from bayescale.maths import exp, log, maximum
-from bayescale.priors import Prior, amplitude, exponent, floor
+from bayescale.language.law import Coefficients, law
+from bayescale.language.maths import exp, log, maximum
+from bayescale.language.priors import Prior, amplitude, exponent, floor
 
 __all__ = ["dense_equivalent", "frantar", "optimal_sparsity"]
 

@@ -16,8 +16,8 @@ from __future__ import annotations
 from typing import Any
 
 from bayescale.cost import granular_flops
-from bayescale.law import Coefficients, law
-from bayescale.priors import amplitude, exponent, floor
+from bayescale.language.law import Coefficients, law
+from bayescale.language.priors import amplitude, exponent, floor
 
 __all__ = ["granularity"]
 

@@ -21,10 +21,10 @@ import math
 from typing import Any
 
 from bayescale.cost import active_flops
-from bayescale.law import Coefficients, law
-from bayescale.maths import log
+from bayescale.language.law import Coefficients, law
+from bayescale.language.maths import log
+from bayescale.language.priors import amplitude, floor, lognormal, normal
 from bayescale.models.clark import saturated
-from bayescale.priors import amplitude, floor, lognormal, normal
 
 __all__ = ["joint_moe"]
 

@@ -16,8 +16,8 @@ from __future__ import annotations
 from typing import Any
 
 from bayescale.cost import dense_flops
-from bayescale.law import Coefficients, law
-from bayescale.priors import exponent, lognormal
+from bayescale.language.law import Coefficients, law
+from bayescale.language.priors import exponent, lognormal
 
 __all__ = ["kaplan"]
 

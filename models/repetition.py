@@ -22,9 +22,9 @@ import math
 from typing import Any
 
 from bayescale.cost import dense_flops
-from bayescale.law import Coefficients, law
-from bayescale.maths import exp, log, maximum, minimum
-from bayescale.priors import amplitude, exponent, floor, lognormal
+from bayescale.language.law import Coefficients, law
+from bayescale.language.maths import exp, log, maximum, minimum
+from bayescale.language.priors import amplitude, exponent, floor, lognormal
 
 __all__ = ["repetition"]
 

@@ -18,8 +18,8 @@ from __future__ import annotations
 from typing import Any
 
 from bayescale.cost import active_flops
-from bayescale.law import Coefficients, law
-from bayescale.priors import amplitude, exponent, floor, normal
+from bayescale.language.law import Coefficients, law
+from bayescale.language.priors import amplitude, exponent, floor, normal
 
 __all__ = ["sparse"]
 

@@ -19,9 +19,9 @@ from __future__ import annotations
 from typing import Any
 
 from bayescale.cost import upcycling_flops
-from bayescale.law import Coefficients, law
-from bayescale.maths import exp, log
-from bayescale.priors import amplitude, exponent, floor, normal
+from bayescale.language.law import Coefficients, law
+from bayescale.language.maths import exp, log
+from bayescale.language.priors import amplitude, exponent, floor, normal
 
 __all__ = ["upcycling", "upcycling_tokens"]
 

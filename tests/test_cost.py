@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 import bayescale as bs
 from bayescale import cost
+from bayescale.language.variables import VARIABLES
 from bayescale.models import dense, granularity, joint_moe, upcycling
-from bayescale.variables import VARIABLES
 
 MODELS = [getattr(cost, name) for name in cost.__all__]
 COUNTS = st.floats(7, 13).map(lambda x: 10.0**x)

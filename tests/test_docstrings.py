@@ -8,17 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = {
-    "bayescale": ROOT / "bayescale",
-    "bayescale.cli": ROOT / "bayescale" / "cli",
-    "bayescale.models": ROOT / "models",
-    "bayescale.plotting": ROOT / "bayescale" / "plotting",
-}
+FOLDERS = {"bayescale": ROOT / "bayescale", "bayescale.models": ROOT / "models"}
 MODULES = [
-    package if path.stem == "__init__" else f"{package}.{path.stem}"
-    for package, folder in PACKAGES.items()
-    for path in sorted(folder.glob("*.py"))
-    if path.stem != "__main__"
+    ".".join([package, *path.relative_to(folder).with_suffix("").parts]).removesuffix(".__init__")
+    for package, folder in FOLDERS.items()
+    for path in sorted(folder.rglob("*.py"))
 ]
 
 

@@ -48,7 +48,7 @@ def test_wheel_holds_the_package_and_nothing_else(wheel):
     assert shipped == expected
     assert "bayescale/py.typed" in shipped
     assert any(name.startswith("bayescale/models/") for name in shipped)
-    assert any(name.startswith("bayescale/data/") for name in shipped)
+    assert any(name.startswith("bayescale/tables/data/") for name in shipped)
 
 
 def test_wheel_has_the_command_and_the_licence(wheel):
@@ -74,7 +74,7 @@ def test_sdist_holds_what_its_wheel_and_tests_need(dist):
 def test_laws_import_from_the_wheel_elsewhere(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
-    code = "import bayescale.models, bayescale.runs; print(bayescale.models.__file__)"
+    code = "import bayescale.models, bayescale.tables.bundled; print(bayescale.models.__file__)"
     run = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     assert Path(run.stdout.strip()).is_relative_to(tmp_path)

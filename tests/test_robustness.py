@@ -25,10 +25,10 @@ import bayescale as bs
 from bayescale import cli
 from bayescale.cli import completion
 from bayescale.cli import inputs as cli_inputs
-from bayescale.errors import InputError
+from bayescale.common.errors import InputError
+from bayescale.common.quantities import format_number, parse_number
 from bayescale.models import dense
-from bayescale.quantities import format_number, parse_number
-from bayescale.tracker_names import meaning_of
+from bayescale.tables.tracker_names import meaning_of
 
 FIXED_FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 SOME = settings(FIXED_FILES, max_examples=60)
@@ -567,7 +567,7 @@ def test_a_full_disk_is_one_line_at_the_command_line(tmp_path):
 def test_a_process_killed_while_it_saves_leaves_the_old_file(tmp_path):
     code = textwrap.dedent("""
         import sys
-        from bayescale.files import replacing
+        from bayescale.common.files import replacing
         with replacing("runs.csv") as part, open(part, "w") as file:
             for _ in range(10**9):
                 file.write("new\\n" * 10_000)

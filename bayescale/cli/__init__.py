@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 
 import bayescale
 from bayescale.cli import backtest, check, fit, next, report, template, use
-from bayescale.errors import InputError
+from bayescale.common.errors import InputError
 
 __all__ = ["app"]
 

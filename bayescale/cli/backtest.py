@@ -66,8 +66,8 @@ def backtest(
     runs = read_runs(table, where, columns=columns, checkpoints=checkpoints, tail=tail)
     show_understood(runs)
 
-    from bayescale.inference import CALIBRATED
-    from bayescale.validation import backtest as scored
+    from bayescale.checking.validation import backtest as scored
+    from bayescale.fitting.inference import CALIBRATED
 
     options: dict[str, Any] = {"method": method, **(CALIBRATED if calibrated else {})}
     if noise is not None:
@@ -77,7 +77,7 @@ def backtest(
 
 
 def _document(scores: pd.DataFrame) -> dict[str, Any]:
-    from bayescale.validation import coverage
+    from bayescale.checking.validation import coverage
 
     by_cut, told = coverage(scores), scores.attrs
     distances: list[dict[str, Any]] = []

@@ -26,13 +26,13 @@ from bayescale.cli.options import (
     plan_options,
     printer,
 )
-from bayescale.errors import InputError
-from bayescale.progress import progress_bar
+from bayescale.common.errors import InputError
+from bayescale.common.progress import progress_bar
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bayescale.fits import Fit
+    from bayescale.fitting.fits import Fit
 
 __all__ = ["check", "check_law"]
 
@@ -99,7 +99,7 @@ def check(
     with progress_bar("check") as report:
         document = _found(fitted, sown, report)
         if wanted is not None:
-            from bayescale.sensitivity import prior_sensitivity
+            from bayescale.checking.prior_sensitivity import prior_sensitivity
 
             report("the plan under other priors")
             table = prior_sensitivity(fitted, wanted, of=of, group=group, **options)
@@ -115,9 +115,9 @@ def check(
 
 def _found(fit: Fit, seed: int, report: Any) -> dict[str, Any]:
     """What can be said of a fit without a question."""
+    from bayescale.checking.prior_overlap import prior_overlap
+    from bayescale.checking.residual_checks import check_residuals
     from bayescale.cli.results import fit_document
-    from bayescale.overlap import prior_overlap
-    from bayescale.residual_checks import check_residuals
 
     told = fit_document(fit, 0.9, None)
     kept = ("law", "noise", "simulated", "calibrated", "table", "runs", "seed", "diagnostics")
@@ -159,7 +159,7 @@ def _show_found(document: Mapping[str, Any]) -> None:
 
 def _show_sensitivity(found: Mapping[str, Any]) -> None:
     from bayescale.cli.output import aside, show
-    from bayescale.quantities import format_number
+    from bayescale.common.quantities import format_number
 
     of = found["of"]
 
@@ -229,7 +229,7 @@ def check_law(
         runs = read_runs(table, where, columns=columns, checkpoints=checkpoints, tail=tail)
         show_understood(runs)
 
-    from bayescale.law_check import check_law as try_out
+    from bayescale.checking.law_check import check_law as try_out
 
     checks = try_out(tried, runs, seed=sown, fit=fit).to_dict("records")
     passed = all(row["passed"] for row in checks)

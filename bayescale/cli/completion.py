@@ -22,7 +22,7 @@ def laws(incomplete: str) -> list[str]:
 def tables(incomplete: str) -> list[str]:
     """Tables of the package, and files that may hold others."""
     # Their names alone, without pandas: a shell waits at the tab key.
-    held = resources.files("bayescale").joinpath("data").iterdir()
+    held = resources.files("bayescale.tables").joinpath("data").iterdir()
     names = sorted(Path(one.name).stem for one in held if one.name.endswith(".csv"))
     return _starting(incomplete, names) + _files(incomplete, _TABLES)
 

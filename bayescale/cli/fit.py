@@ -26,7 +26,7 @@ from bayescale.cli.options import (
     printer,
     probability,
 )
-from bayescale.errors import InputError
+from bayescale.common.errors import InputError
 
 __all__ = ["fit", "laws", "runs"]
 
@@ -220,7 +220,7 @@ def fit(
         whole,
     )
     from bayescale.cli.saved import check_fit_path
-    from bayescale.variables import read_columns
+    from bayescale.language.variables import read_columns
 
     show, share = printer(json, csv), probability(prob)
     kept, tuned = (whole(f"--{n}", x, _MOST) for n, x in (("draws", draws), ("tune", tune)))
@@ -235,8 +235,8 @@ def fit(
 
     from bayescale.cli.output import message
     from bayescale.cli.results import fit_document, fit_records, show_fit
-    from bayescale.inference import CALIBRATED
-    from bayescale.inference import fit as sample
+    from bayescale.fitting.inference import CALIBRATED
+    from bayescale.fitting.inference import fit as sample
 
     options: dict[str, Any] = dict(CALIBRATED) if calibrated else {}
     given: dict[str, Any] = {"noise": noise, "discrepancy": discrepancy}

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayescale.errors import InputError
-from bayescale.law import Law
-from bayescale.quantities import parse_number
+from bayescale.common.errors import InputError
+from bayescale.common.quantities import parse_number
+from bayescale.language.law import Law
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -248,7 +248,7 @@ def read_runs(
     path = Path(source)
     given = {"--column": columns or None, "--checkpoints": checkpoints, "--tail": tail}
     if source != "-" and not path.suffix and not path.exists() and path.name == source:
-        from bayescale.runs import list_runs, load_runs
+        from bayescale.tables.bundled import list_runs, load_runs
 
         known = list(list_runs().index)
         if source not in known:
@@ -262,8 +262,8 @@ def read_runs(
             raise InputError(f"{idle[0]} is about a file; {source} is a table of the package")
         runs = load_runs(source)
     else:
-        from bayescale.curves import TAIL
-        from bayescale.tables import read_runs as read
+        from bayescale.tables.curves import TAIL
+        from bayescale.tables.reading import read_runs as read
 
         runs = read(
             source,
@@ -282,7 +282,7 @@ def _columns(given: Sequence[str]) -> dict[str, str]:
 def show_understood(runs: pd.DataFrame) -> None:
     """Say on standard error how a file's columns were understood."""
     from bayescale.cli.output import message
-    from bayescale.quantities import format_number
+    from bayescale.common.quantities import format_number
 
     if "understood" not in runs.attrs:
         return

@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from bayescale.cli.output import aside, say, show
-from bayescale.law import Law
-from bayescale.quantities import format_number
-from bayescale.variables import variable
+from bayescale.common.quantities import format_number
+from bayescale.language.law import Law
+from bayescale.language.variables import variable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -174,7 +174,7 @@ def _parameters(docstring: str) -> dict[str, str]:
 
 def tables_document() -> dict[str, Any]:
     """The package's tables as one JSON document."""
-    from bayescale.runs import list_runs
+    from bayescale.tables.bundled import list_runs
 
     return {"tables": list_runs().reset_index().to_dict("records")}
 

@@ -26,14 +26,14 @@ from bayescale.cli.options import (
     plan_options,
     printer,
 )
-from bayescale.errors import InputError
-from bayescale.progress import progress_bar
+from bayescale.common.errors import InputError
+from bayescale.common.progress import progress_bar
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bayescale.cli.output import Span
-    from bayescale.fits import Fit
+    from bayescale.fitting.fits import Fit
 
 __all__ = ["next"]
 
@@ -133,7 +133,7 @@ def next(
     candidates = None if table is None else read_runs(table, where)
     fitted = open_one(fit, law, group)
 
-    from bayescale.candidates import next_runs
+    from bayescale.decisions.next_runs import next_runs
 
     with progress_bar("next") as report:
         report("what each run would teach")
@@ -158,7 +158,7 @@ def _show(document: Mapping[str, Any]) -> None:
     """The ranking for people."""
     from bayescale.cli.output import aside, say, show
     from bayescale.cli.results import note_simulated
-    from bayescale.quantities import format_number
+    from bayescale.common.quantities import format_number
 
     variance = document["objective"] == "variance"
     what = "standard deviation of the target's loss" if variance else "expected regret"

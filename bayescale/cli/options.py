@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from bayescale.cli import completion
-from bayescale.errors import InputError
+from bayescale.common.errors import InputError
 
 __all__ = [
     "AnyLaw",

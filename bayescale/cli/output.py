@@ -16,8 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bayescale.errors import InputError
-from bayescale.files import replacing
+from bayescale.common.errors import InputError
+from bayescale.common.files import replacing
 
 if TYPE_CHECKING:
     from rich.console import Console

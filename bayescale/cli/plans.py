@@ -21,14 +21,14 @@ from bayescale.cli.results import (
     summary,
     times,
 )
-from bayescale.errors import InputError
-from bayescale.quantities import format_number
-from bayescale.variables import variable
+from bayescale.common.errors import InputError
+from bayescale.common.quantities import format_number
+from bayescale.language.variables import variable
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayescale.fits import Fit
+    from bayescale.fitting.fits import Fit
 
 __all__ = [
     "allocation_document",

@@ -22,12 +22,12 @@ from bayescale.cli.options import (
     plan_options,
     probability,
 )
-from bayescale.errors import InputError
+from bayescale.common.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bayescale.fits import Fit
+    from bayescale.fitting.fits import Fit
 
 __all__ = ["report"]
 
@@ -109,7 +109,7 @@ def report(
     own = [find_law(where) for where in law or []]
     loaded = open_fits(fits, own)
     if group is not None:
-        from bayescale.groups import group as one_group
+        from bayescale.posterior.groups import group as one_group
 
         loaded = {name: one_group(fit, group) for name, fit in loaded.items()}
     if backtest and backtest_table is not None:
@@ -120,7 +120,7 @@ def report(
     elif backtest:
         tested = _backtest(next(iter(loaded.values())), sown)
 
-    from bayescale.progress import progress_bar
+    from bayescale.common.progress import progress_bar
     from bayescale.report import write_report
 
     with progress_bar(f"report on {', '.join(loaded)}") as show:
@@ -177,7 +177,7 @@ def _read_backtest(path: Path) -> pd.DataFrame:
 
 def _backtest(fit: Fit, seed: int) -> pd.DataFrame:
     """The law tried on the fit's own runs: the larger predicted from the smaller."""
-    from bayescale.refits import options_of, table_of
-    from bayescale.validation import backtest
+    from bayescale.checking.validation import backtest
+    from bayescale.fitting.refits import options_of, table_of
 
     return backtest(fit.law, table_of(fit), seed=seed, **options_of(fit))

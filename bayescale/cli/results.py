@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescale.cli.output import Span, aside, conclude, say, show
-from bayescale.compute import law_flops
-from bayescale.errors import InputError
-from bayescale.quantities import format_number
+from bayescale.common.errors import InputError
+from bayescale.common.quantities import format_number
+from bayescale.language.compute import law_flops
 
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from bayescale.fits import Fit
+    from bayescale.fitting.fits import Fit
 
 __all__ = [
     "beyond",
@@ -52,7 +52,7 @@ def beyond(document: Mapping[str, Any]) -> str:
 
 def summary(draws: xr.DataArray, prob: float) -> dict[str, float]:
     """Draws over chain and draw in a few numbers."""
-    from bayescale.prediction import interval
+    from bayescale.prediction.predict import interval
 
     lower, upper = interval(draws, prob).values
     return {
@@ -81,8 +81,8 @@ def head_of(fit: Fit, prob: float) -> dict[str, Any]:
 
 def fit_document(fit: Fit, prob: float, saved: str | None) -> dict[str, Any]:
     """A fit: its diagnostics, and its coefficients in raw units where they are known."""
-    from bayescale.diagnostics import diagnose
-    from bayescale.fits import coefficients
+    from bayescale.fitting.diagnostics import diagnose
+    from bayescale.fitting.fits import coefficients
 
     about = fit.about
     try:

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bayescale.errors import InputError
-from bayescale.fit_files import about_saved
-from bayescale.law import Law
+from bayescale.common.errors import InputError
+from bayescale.fitting.files import about_saved
+from bayescale.language.law import Law
 
 if TYPE_CHECKING:
-    from bayescale.fits import Fit
+    from bayescale.fitting.fits import Fit
 
 __all__ = ["check_fit_path", "check_ungrouped", "open_fit", "open_fits", "open_one"]
 
@@ -25,9 +25,9 @@ def open_fit(path: Path, law: Law | None = None, group: str | None = None) -> Fi
     InputError
         If it is not a fit, or its law is neither given nor one of the package's.
     """
-    from bayescale.fits import FORMAT, load_fit
-    from bayescale.groups import group as one_group
+    from bayescale.fitting.fits import FORMAT, load_fit
     from bayescale.models import laws
+    from bayescale.posterior.groups import group as one_group
 
     if law is None:
         about = about_saved(path) or {}

@@ -10,12 +10,12 @@ import typer
 
 from bayescale.cli import completion
 from bayescale.cli.options import Force
-from bayescale.errors import InputError
+from bayescale.common.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bayescale.law import Law
+    from bayescale.language.law import Law
 
 __all__ = ["template"]
 
@@ -60,8 +60,8 @@ def template(
     chosen = find_law(law)
     rows, source = example_runs(chosen)
 
-    from bayescale.files import replacing
-    from bayescale.variables import variable
+    from bayescale.common.files import replacing
+    from bayescale.language.variables import variable
 
     with replacing(output) as part:
         if kind == ".parquet":
@@ -82,8 +82,8 @@ def template(
 
 def example_runs(law: Law) -> tuple[pd.DataFrame, str]:
     """Runs with the law's inputs and loss, and what they are."""
-    from bayescale.runs import load_runs
-    from bayescale.variables import read_columns
+    from bayescale.language.variables import read_columns
+    from bayescale.tables.bundled import load_runs
 
     for name in _TABLES:
         runs = load_runs(name)
@@ -111,7 +111,7 @@ def _as_table(columns: Mapping[str, Any]) -> pd.DataFrame:
 def _simulated(law: Law) -> pd.DataFrame:
     import numpy as np
 
-    from bayescale.law_bench import bench
+    from bayescale.checking.law_bench import bench
 
     tried = bench(law, None, seed=0)
     loss = tried.loss_at(tried.typical)

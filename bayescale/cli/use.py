@@ -36,8 +36,8 @@ from bayescale.cli.options import (
     printer,
     probability,
 )
-from bayescale.errors import InputError
-from bayescale.progress import progress_bar
+from bayescale.common.errors import InputError
+from bayescale.common.progress import progress_bar
 
 __all__ = ["allocate", "compare", "decide", "predict"]
 
@@ -103,8 +103,8 @@ def predict(
         )
 
     from bayescale.cli.results import prediction_document, show_prediction
-    from bayescale.prediction import predict as predicted
-    from bayescale.variables import read_columns
+    from bayescale.language.variables import read_columns
+    from bayescale.prediction.predict import predict as predicted
 
     values: dict[str, Any] = {name: x[0] if len(x) == 1 else x for name, x in named.items()}
     labels: dict[str, list[str]] = {}
@@ -174,8 +174,8 @@ def allocate(
         check_plot_path(plot)
     fitted = open_one(fit, law, group)
 
-    from bayescale.allocation import allocate as optimum
     from bayescale.cli.plans import allocation_document, show_allocation
+    from bayescale.decisions.allocation import allocate as optimum
 
     with progress_bar("allocate") as report:
         report("the optimum of every draw")
@@ -251,7 +251,7 @@ def decide(
     fitted = open_one(fit, law, group)
 
     from bayescale.cli.plans import decision_document, show_decision
-    from bayescale.decision import decide as best_plan
+    from bayescale.decisions.decision import decide as best_plan
 
     attitude: dict[str, Any] = {"risk": risk, "level": share_of, "trust": trust}
     with progress_bar("decide") as report:
@@ -327,7 +327,7 @@ def compare(
     own = [find_law(where) for where in law or []]
     loaded = open_fits(fits, own)
 
-    from bayescale.comparison import compare as scores
+    from bayescale.checking.comparison import compare as scores
 
     table = scores(loaded, by=by, folds=parted, order=order, weights=weights, seed=sown, **shares)
     document = comparison_document(table)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayescale.allocation import allocate
-from bayescale.errors import InputError
-from bayescale.fits import Fit
-from bayescale.plans import Plans, plans
+from bayescale.common.errors import InputError
+from bayescale.decisions.allocation import allocate
+from bayescale.decisions.plans import Plans, plans
+from bayescale.fitting.fits import Fit
+from bayescale.language.variables import variable
 from bayescale.plotting.axes import is_log, scale_axis, symbol
 from bayescale.plotting.figures import (
     LINES,
@@ -25,8 +26,7 @@ from bayescale.plotting.figures import (
     returned,
     style,
 )
-from bayescale.prediction import interval
-from bayescale.variables import variable
+from bayescale.prediction.predict import interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

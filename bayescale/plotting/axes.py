@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescale.quantities import format_number
-from bayescale.variables import variable
+from bayescale.common.quantities import format_number
+from bayescale.language.variables import variable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

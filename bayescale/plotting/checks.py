@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayescale.errors import InputError
-from bayescale.fits import Fit, coefficients
+from bayescale.common.errors import InputError
+from bayescale.fitting.fits import Fit, coefficients
+from bayescale.language.variables import VARIABLES, derive, read_columns
 from bayescale.plotting.axes import axis_label, is_log, log_ticks, scale_axis
 from bayescale.plotting.figures import (
     INK,
@@ -25,8 +26,7 @@ from bayescale.plotting.figures import (
     returned,
     style,
 )
-from bayescale.prediction import interval, predict
-from bayescale.variables import VARIABLES, derive, read_columns
+from bayescale.prediction.predict import interval, predict
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescale.comparison import TASKS
-from bayescale.errors import InputError
+from bayescale.checking.comparison import TASKS
+from bayescale.common.errors import InputError
 from bayescale.plotting.figures import INK, fit_colour, make_panels, style
 
 if TYPE_CHECKING:

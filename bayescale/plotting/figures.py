@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescale.errors import InputError
-from bayescale.fits import Fit
-from bayescale.prediction import interval
+from bayescale.common.errors import InputError
+from bayescale.fitting.fits import Fit
+from bayescale.prediction.predict import interval
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -92,7 +92,7 @@ def as_fits(fits: Fit | Mapping[str, Fit], *, groups: bool = True) -> dict[str, 
 
 
 def _checked(fits: Mapping[str, Fit], groups: bool, prefix: bool) -> dict[str, Fit]:
-    from bayescale.groups import group
+    from bayescale.posterior.groups import group
 
     found: dict[str, Fit] = {}
     for name, fit in fits.items():

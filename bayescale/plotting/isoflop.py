@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayescale.allocation import allocate
-from bayescale.errors import InputError
-from bayescale.fits import Fit
-from bayescale.plans import Plans, check_budget, plans
+from bayescale.common.errors import InputError
+from bayescale.decisions.allocation import allocate
+from bayescale.decisions.plans import Plans, check_budget, plans
+from bayescale.fitting.fits import Fit
 from bayescale.plotting.axes import axis_label, level_label, scale_axis
 from bayescale.plotting.figures import (
     INK,
@@ -30,7 +30,7 @@ from bayescale.plotting.figures import (
     note_simulated,
     style,
 )
-from bayescale.prediction import interval, predict
+from bayescale.prediction.predict import interval, predict
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescale.errors import InputError
+from bayescale.common.errors import InputError
+from bayescale.common.quantities import format_number
 from bayescale.plotting.axes import scale_axis
 from bayescale.plotting.figures import INK, fit_colour, make_panels, returned, style
-from bayescale.quantities import format_number
 
 if TYPE_CHECKING:
     import pandas as pd

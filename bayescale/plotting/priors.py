@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescale.errors import InputError
-from bayescale.fits import Fit
-from bayescale.overlap import MAX_OVERLAP, density, overlap
+from bayescale.checking.prior_overlap import MAX_OVERLAP, density, overlap
+from bayescale.checking.prior_scores import Marginal, marginals, problem_of
+from bayescale.common.errors import InputError
+from bayescale.fitting.fits import Fit
 from bayescale.plotting.axes import log_ticks
 from bayescale.plotting.checks import coefficient_label, number_label
 from bayescale.plotting.figures import (
@@ -21,7 +22,6 @@ from bayescale.plotting.figures import (
     simulated,
     style,
 )
-from bayescale.prior_scores import Marginal, marginals, problem_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescale.allocation import AllocationWarning, allocate, coefficient_draws, loss_of
-from bayescale.draws import thinned
-from bayescale.errors import InputError
-from bayescale.fits import Fit
-from bayescale.plans import plans
+from bayescale.common.errors import InputError
+from bayescale.decisions.allocation import AllocationWarning, allocate, coefficient_draws, loss_of
+from bayescale.decisions.plans import plans
+from bayescale.fitting.fits import Fit
+from bayescale.language.variables import variable
 from bayescale.plotting.axes import scale_axis
 from bayescale.plotting.figures import INK, make_panels, simulated, style
-from bayescale.variables import variable
+from bayescale.prediction.draws import thinned
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescale.fits import Fit
+from bayescale.checking.residual_bands import Trend
+from bayescale.checking.residual_checks import Examined, examine
+from bayescale.fitting.fits import Fit
 from bayescale.plotting.axes import is_log, scale_axis
 from bayescale.plotting.figures import (
     INK,
@@ -22,8 +24,6 @@ from bayescale.plotting.figures import (
     returned,
     style,
 )
-from bayescale.residual_bands import Trend
-from bayescale.residual_checks import Examined, examine
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescale.errors import InputError
+from bayescale.common.errors import InputError
 from bayescale.plotting.axes import log_ticks, scale_axis
 from bayescale.plotting.figures import (
     INK,
@@ -17,7 +17,7 @@ from bayescale.plotting.figures import (
     returned,
     style,
 )
-from bayescale.prediction import interval
+from bayescale.prediction.predict import interval
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayescale.draws import check_one_group
-from bayescale.errors import InputError
-from bayescale.fits import Fit
-from bayescale.law import Law
+from bayescale.common.errors import InputError
+from bayescale.common.quantities import format_number
+from bayescale.fitting.fits import Fit
+from bayescale.language.law import Law
+from bayescale.language.variables import Variable, read_columns, variable
 from bayescale.plotting.axes import axis_label, is_log, level_label, scale_axis, symbol
 from bayescale.plotting.figures import (
     INK,
@@ -29,9 +30,8 @@ from bayescale.plotting.figures import (
     simulated,
     style,
 )
-from bayescale.prediction import predict
-from bayescale.quantities import format_number
-from bayescale.variables import Variable, read_columns, variable
+from bayescale.prediction.draws import check_one_group
+from bayescale.prediction.predict import predict
 
 if TYPE_CHECKING:
     import pandas as pd

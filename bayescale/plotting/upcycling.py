@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayescale.errors import InputError
-from bayescale.fits import Fit
+from bayescale.common.errors import InputError
+from bayescale.common.quantities import format_number
+from bayescale.decisions.upcycling import upcycling_probability, upcycling_threshold
+from bayescale.fitting.fits import Fit
 from bayescale.plotting.axes import scale_axis
 from bayescale.plotting.figures import INK, make_panels, simulated, style
-from bayescale.prediction import interval
-from bayescale.quantities import format_number
-from bayescale.upcycling import upcycling_probability, upcycling_threshold
+from bayescale.prediction.predict import interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bayescale.draws import check_one_group
-from bayescale.errors import InputError
-from bayescale.files import replacing
-from bayescale.fits import Fit
+from bayescale.common.errors import InputError
+from bayescale.common.files import replacing
+from bayescale.fitting.fits import Fit
+from bayescale.prediction.draws import check_one_group
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,7 +80,7 @@ def write_report(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     page = pathlib.Path(folder, "report.html")
     ...     bs.write_report(fit, page, budget=1e23)
-    ...     "train N = 29.2B on D = 570B tokens" in page.read_text()
+    ...     "train N = 29.4B on D = 566B tokens" in page.read_text()
     True
     """
     from bayescale.report.content import content

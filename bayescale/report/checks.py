@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bayescale.diagnostics import MAX_PARETO_K, MAX_RHAT, MIN_ESS, diagnose
-from bayescale.quantities import format_number
+from bayescale.checking.residual_checks import quantity_words
+from bayescale.common.quantities import format_number
+from bayescale.fitting.diagnostics import MAX_PARETO_K, MAX_RHAT, MIN_ESS, diagnose
+from bayescale.language.variables import variable
 from bayescale.report.content import Content, percent, times
-from bayescale.residual_checks import quantity_words
-from bayescale.variables import variable
 
 __all__ = ["Check", "checks", "trust"]
 

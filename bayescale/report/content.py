@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from bayescale.allocation import AllocationWarning, allocate
-from bayescale.decision import decide
-from bayescale.errors import InputError
-from bayescale.fits import Fit
-from bayescale.plans import Plans, check_budget, plans, training_cost
-from bayescale.prediction import interval, predict
-from bayescale.quantities import format_number
-from bayescale.variables import variable
+from bayescale.common.errors import InputError
+from bayescale.common.quantities import format_number
+from bayescale.decisions.allocation import AllocationWarning, allocate
+from bayescale.decisions.decision import decide
+from bayescale.decisions.plans import Plans, check_budget, plans, training_cost
+from bayescale.fitting.fits import Fit
+from bayescale.language.variables import variable
+from bayescale.prediction.predict import interval, predict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -299,8 +299,8 @@ def _scores(fits: Mapping[str, Fit]) -> pd.DataFrame | str | None:
     """How well each fit predicts runs left out; or why that is not known."""
     if len(fits) < 2:
         return None
-    from bayescale.comparison import compare
-    from bayescale.diagnostics import FitWarning
+    from bayescale.checking.comparison import compare
+    from bayescale.fitting.diagnostics import FitWarning
 
     try:
         with warnings.catch_warnings():
@@ -312,7 +312,7 @@ def _scores(fits: Mapping[str, Fit]) -> pd.DataFrame | str | None:
 
 def _residuals(fit: Fit, seed: int) -> pd.DataFrame | str:
     """Whether the fitted runs scatter about the law as it says; or why that is not known."""
-    from bayescale.residual_checks import check_residuals
+    from bayescale.checking.residual_checks import check_residuals
 
     try:
         # There are about five checks: a true law passes all of them nine times in ten.

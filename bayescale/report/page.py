@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from bayescale.quantities import format_number
+from bayescale.common.quantities import format_number
+from bayescale.language.variables import variable
 from bayescale.report.checks import checks, facts, input_ranges, trust
 from bayescale.report.content import Content, nats, percent, plan_words, times
 from bayescale.report.pictures import pictures
-from bayescale.variables import variable
 
 __all__ = ["curve", "page", "spoken"]
 
@@ -26,7 +26,7 @@ def page(found: Content) -> str:
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
-        loader=PackageLoader("bayescale"),
+        loader=PackageLoader("bayescale.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,

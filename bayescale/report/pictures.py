@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bayescale import plotting
-from bayescale.errors import InputError
+from bayescale.common.errors import InputError
+from bayescale.common.quantities import format_number
 from bayescale.plotting.figures import INK, MARKERS, fit_colour, style
-from bayescale.quantities import format_number
 from bayescale.report.checks import held
 from bayescale.report.content import Content, percent
 

@@ -117,7 +117,7 @@ class Results(SphinxDirective):
 
 def letters(law) -> list[str]:
     """A table of inputs and coefficients, from the docstring and the priors."""
-    from bayescale.variables import variable
+    from bayescale.language.variables import variable
 
     rows = []
     for entry in NumpyDocString(law.__doc__)["Parameters"]:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import bayescale as bs
 from bayescale import models
+from bayescale.language.variables import VARIABLES, variable
 from bayescale.models import laws
-from bayescale.variables import VARIABLES, variable
 
 EVERY = laws()
 CERTAINTY = {"full text", "official code", "third-party code", "notes", "second-hand", "refit"}

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from bayescale.leverage import TIAN2025, tian_leverage
+from bayescale.decisions.leverage import TIAN2025, tian_leverage
 
 EXAMPLE = (0.031, 12, 1e22)  # activated share, granularity, compute
 

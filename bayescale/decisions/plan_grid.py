@@ -1,0 +1,72 @@
+"""Plans of one budget side by side, and the loss of each in every posterior draw."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from bayescale.decisions.allocation import AllocationWarning, allocate, coefficient_draws, loss_of
+from bayescale.decisions.decision import decide
+from bayescale.decisions.plans import plans
+from bayescale.fitting.fits import Fit
+
+__all__ = ["PlanGrid", "plan_losses"]
+
+_SIZE = 64
+
+
+@dataclass(frozen=True)
+class PlanGrid:
+    """Some of the plans that a budget allows.
+
+    Attributes
+    ----------
+    inputs
+        Value of each of the law's inputs, one a plan.
+    loss
+        Mean loss, nats, over draws (of chains one after the other) and plans.
+    optimum
+        Loss of each draw's own best plan, nats.
+    """
+
+    inputs: Mapping[str, np.ndarray]
+    loss: np.ndarray
+    optimum: np.ndarray
+
+
+def plan_losses(fit: Fit, budget: float, **options: Any) -> PlanGrid:
+    """The plans among which a decision at a budget is made, now or after more runs.
+
+    They are the plan of least expected loss and the optima of some draws, evenly spread over all:
+    whatever may vary, no further run can lead far from these.
+
+    Parameters
+    ----------
+    fit
+        A fit.
+    budget
+        Training FLOPs.
+    **options
+        ``cost``, ``choose``, ``fixed``, ``bounds``, as for :func:`bayescale.allocate`.
+    """
+    with warnings.catch_warnings():
+        # Of the decision itself ``decide`` has warned or will; the grid is a means.
+        warnings.simplefilter("ignore", AllocationWarning)
+        best = allocate(fit, budget, **options)
+        decided = decide(fit, budget, **options)
+    names = fit.law.inputs
+    draws = {name: best[name].values.ravel() for name in names}
+    # Sorted by what varies most, so that the draws picked are spread over the optima.
+    spread = {name: np.ptp(np.log(np.maximum(x, 1e-12))) for name, x in draws.items()}
+    order = np.argsort(draws[max(names, key=lambda name: spread[name])], kind="stable")
+    some = order[np.unique(np.linspace(0, len(order) - 1, _SIZE).round().astype(int))]
+    table = np.stack([np.append(draws[name][some], decided[name].item()) for name in names])
+    inputs = dict(zip(names, np.unique(table, axis=1), strict=True))
+    space = plans(fit, **options)
+    loss = np.asarray(loss_of(space, fit.reference, inputs, coefficient_draws(fit)), dtype=float)
+    loss = np.broadcast_to(loss, (len(order), len(inputs[names[0]])))
+    return PlanGrid(inputs, loss, best.loss.values.ravel())

@@ -1,0 +1,265 @@
+"""One architecture against another, each at its own optimum: which wins, from which budget on."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayescale.common.errors import InputError
+from bayescale.decisions.allocation import AllocationWarning, allocate
+from bayescale.decisions.leverage import budget_for, efficiency_leverage, reach
+from bayescale.decisions.plans import plans, training_cost
+from bayescale.fitting.averaging import Average
+from bayescale.fitting.fits import Fit
+from bayescale.prediction.draws import check_one_group, paired
+
+__all__ = ["probability", "required_budget"]
+
+_PER_DECADE = 16
+_HALVINGS = 40
+_OF_ONE = ["at_bound", "extrapolation"]
+_FARTHEST = 1e8  # times the compute of the largest fitted run
+
+
+def probability(
+    fit_a: Fit | Average,
+    fit_b: Fit | Average,
+    budget: Any,
+    *,
+    plan_a: Mapping[str, Any] | None = None,
+    plan_b: Mapping[str, Any] | None = None,
+    seed: int = 0,
+) -> xr.Dataset:
+    """Probability that architecture A beats B, each at its own compute-optimal allocation.
+
+    The two fits must be of one loss on one corpus, with parameters and FLOPs counted alike. They
+    may be one fit with two plans, such as ``plan_a={"fixed": {"S": 0.875}}`` against
+    ``plan_b={"fixed": {"S": 0.0}}`` of a sparse law.
+
+    Parameters
+    ----------
+    fit_a, fit_b
+        Fits of any laws, or averages of fits.
+    budget
+        Training FLOPs: a number, or a row of them. The crossover is looked for between the least
+        and the largest.
+    plan_a, plan_b
+        Arguments of ``allocate`` for either: ``cost``, ``choose``, ``fixed``, ``bounds``.
+    seed
+        Of the pairing of draws.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over budget: ``probability`` that A has the lower mean loss. Over chain, draw and budget:
+        ``loss_a`` and ``loss_b`` at each one's own optimum, nats, and ``multiplier``, the compute
+        that B needs for the loss of A, over that of A (infinite where none is enough). Over chain
+        and draw, if there are several budgets: ``crossover``, the budget beyond which A is
+        ahead as far as the largest: 0 where A is ahead at all, infinite where B is ahead at the
+        largest. For the budget beyond which B is ahead, give the fits in the other order.
+        Coordinates ``extrapolation_a`` and ``extrapolation_b``: the budget over the cost of the
+        largest fitted run of either. ``attrs["simulated"]`` is one if either was fitted to
+        simulated losses.
+
+    Raises
+    ------
+    InputError
+        If a budget or a plan makes no sense.
+
+    Notes
+    -----
+    Draws of two fits are independent and are paired at random, not in order: samplers that were
+    given the same seed use the same random numbers, so draws in order may be correlated. Draws of
+    one posterior (one fit twice, or two groups of one fit) belong together and stay paired.
+
+    Examples
+    --------
+    >>> import bayescale as bs
+    >>> from bayescale.models import dense, granularity
+    >>> odds = bs.probability(
+    ...     bs.published(granularity, "krajewski2024"),
+    ...     bs.published(dense, "krajewski2024"),
+    ...     [1e20, 1e25],
+    ...     plan_a={"choose": {"G": [1, 2, 4, 8, 16, 32, 64]}},
+    ... )
+    >>> odds.probability.values, odds.multiplier.squeeze().values.round(1)
+    (array([1., 1.]), array([21.3, 32. ]))
+    """
+    plan_a, plan_b = dict(plan_a or {}), dict(plan_b or {})
+    if isinstance(fit_a, Average):
+        against = partial(
+            probability, fit_b=fit_b, budget=budget, plan_a=plan_a, plan_b=plan_b, seed=seed
+        )
+        return _pooled(fit_a, against, seed)
+    if isinstance(fit_b, Average):
+        against = partial(
+            probability, fit_a, budget=budget, plan_a=plan_a, plan_b=plan_b, seed=seed
+        )
+        return _pooled(fit_b, lambda member: against(fit_b=member), seed)
+    for fit in (fit_a, fit_b):
+        check_one_group(fit)
+    fit_a, fit_b = paired(fit_a, fit_b, seed)
+    best_a, best_b = allocate(fit_a, budget, **plan_a), allocate(fit_b, budget, **plan_b)
+    beyond = {"extrapolation_a": best_a.extrapolation, "extrapolation_b": best_b.extrapolation}
+    loss_a, loss_b = (best.loss.drop_vars(_OF_ONE) for best in (best_a, best_b))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AllocationWarning)  # has been said
+        more = efficiency_leverage(fit_b, fit_a, budget, dense_plan=plan_b, moe_plan=plan_a)
+    odds = xr.Dataset(
+        {
+            "probability": (loss_a < loss_b).mean(("chain", "draw")),
+            "loss_a": loss_a,
+            "loss_b": loss_b,
+            "multiplier": more.drop_vars(_OF_ONE, errors="ignore"),
+        }
+    ).assign_coords({name: x.drop_vars(_OF_ONE, errors="ignore") for name, x in beyond.items()})
+    odds.attrs["simulated"] = int(any(fit.about.get("simulated", False) for fit in (fit_a, fit_b)))
+    for name, words in (
+        ("probability", "probability that A has the lower loss"),
+        ("multiplier", "compute of B over that of A at equal loss"),
+    ):
+        odds[name].attrs = {"units": "", "long_name": words}
+    if len(np.unique(best_a.budget)) > 1:
+        odds["crossover"] = _crossover(fit_a, fit_b, np.asarray(best_a.budget), plan_a, plan_b)
+    return odds
+
+
+def _pooled(mixture: Average, against: Callable[[Fit], xr.Dataset], seed: int) -> xr.Dataset:
+    """Odds of a mixture: those of each member, in as many draws as its weight is worth."""
+    rng = np.random.default_rng(seed)
+    notes: dict[str, Any] = {}
+
+    def one(member: Fit, _: int) -> xr.Dataset:
+        odds = against(member)
+        notes.setdefault("odds", odds)
+        notes["simulated"] = notes.get("simulated", 0) | odds.attrs["simulated"]
+        rows = odds.drop_vars(["probability", "law"], errors="ignore").stack(row=("chain", "draw"))
+        rows = rows.drop_vars(["row", "chain", "draw"]).rename(row="draw")
+        size = member.posterior.sizes["chain"] * member.posterior.sizes["draw"]
+        chosen = np.resize(rng.permutation(rows.sizes["draw"]), size)
+        return rows.isel(draw=chosen).expand_dims("chain").transpose("chain", "draw", ...)
+
+    pooled = mixture.pooled(one)
+    pooled["probability"] = (pooled.loss_a < pooled.loss_b).mean(("chain", "draw"))
+    for name in pooled.data_vars:
+        pooled[name].attrs = notes["odds"][name].attrs
+    return pooled.assign_attrs(simulated=notes["simulated"])
+
+
+def required_budget(
+    fit: Fit | Average,
+    loss: Any,
+    *,
+    cost: Callable[..., Any] | None = None,
+    choose: Mapping[str, Sequence[float]] | None = None,
+    fixed: Mapping[str, float] | None = None,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+) -> xr.DataArray:
+    """Compute that reaches a target loss, at the optimal allocation of every posterior draw.
+
+    Parameters
+    ----------
+    fit
+        A fit, or an average of fits.
+    loss
+        Target mean loss, nats per token: a number, or a row of them.
+    cost, choose, fixed, bounds
+        As for :func:`bayescale.allocate`.
+
+    Returns
+    -------
+    xarray.DataArray
+        FLOPs over chain, draw and (for a row) loss. Infinite where no budget reaches the target:
+        the floor lies above it, or the bounds do not allow a model that large; zero where
+        less compute than any plan costs would do. ``interval`` understands both.
+
+    Raises
+    ------
+    InputError
+        If a target is not a positive number, or a plan makes no sense.
+
+    Examples
+    --------
+    >>> import bayescale as bs
+    >>> from bayescale.models import dense
+    >>> need = bs.required_budget(bs.published(dense, "besiroglu2024"), [2.0, 1.9, 1.8])
+    >>> [f"{x:.3g}" for x in need.squeeze().values]
+    ['2.47e+23', '2.1e+25', 'inf']
+    """
+    targets = np.atleast_1d(np.asarray(loss, dtype=float))
+    if targets.ndim > 1 or not (np.isfinite(targets) & (targets > 0)).all():
+        raise InputError(f"loss is a positive number of nats, or a row of them, not {loss!r}")
+    plan: dict[str, Any] = {"cost": cost, "choose": choose, "fixed": fixed, "bounds": bounds}
+    if isinstance(fit, Average):
+        return fit.pooled(lambda member, _: required_budget(member, loss, **plan))
+    least, most = reach(fit, plan)
+    trained = training_cost(fit, plans(fit, **plan))
+    enough = most
+    if trained is not None:
+        enough, most = (min(most, trained.max() * times) for times in (1e3, _FARTHEST))
+    sizes = fit.posterior.sizes
+    wanted = np.broadcast_to(targets, (sizes["chain"], sizes["draw"], len(targets)))
+    needed = budget_for(fit, wanted, least, enough, plan, farthest=most)
+    found = xr.DataArray(
+        needed,
+        dims=("chain", "draw", "loss"),
+        coords={
+            "chain": fit.posterior.chain,
+            "draw": fit.posterior.draw,
+            "loss": ("loss", targets, {"units": "nats per token"}),
+        },
+        name="budget",
+        attrs={"units": "FLOP", "long_name": "training compute for the target loss"},
+    )
+    return found.squeeze("loss") if np.ndim(loss) == 0 else found
+
+
+def _crossover(
+    fit_a: Fit,
+    fit_b: Fit,
+    budgets: np.ndarray,
+    plan_a: Mapping[str, Any],
+    plan_b: Mapping[str, Any],
+) -> xr.DataArray:
+    """The last budget of a range at which A goes ahead, in every draw."""
+    low, high = budgets.min(), budgets.max()
+    count = max(int(np.ceil(np.log10(high / low) * _PER_DECADE)), 4) + 1
+    grid = np.geomspace(low, high, count)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AllocationWarning)
+        loss_a, loss_b = allocate(fit_a, grid, **plan_a).loss, allocate(fit_b, grid, **plan_b).loss
+    gap = (loss_a - loss_b).values
+    behind = gap >= 0
+    # The last cell of the grid in which A goes from behind to ahead, with the cubic about it.
+    last = count - 1 - behind[..., ::-1].argmax(axis=-1)
+    first = np.clip(last - 1, 0, count - 4)[..., None] + np.arange(4)
+    x, y = np.log(grid)[first], np.take_along_axis(gap, first, axis=-1)
+    left = np.log(grid)[np.minimum(last, count - 2)]
+    right = np.log(grid)[np.minimum(last, count - 2) + 1]
+    for _ in range(_HALVINGS):
+        middle = (left + right) / 2
+        still = _cubic(x, y, middle) >= 0
+        left, right = np.where(still, middle, left), np.where(still, right, middle)
+    found = np.exp((left + right) / 2)
+    found = np.where(behind[..., -1], np.inf, np.where(behind.any(axis=-1), found, 0.0))
+    return xr.DataArray(
+        found,
+        dims=("chain", "draw"),
+        coords={"chain": loss_a.chain, "draw": loss_a.draw},
+        attrs={"units": "FLOP", "long_name": "budget beyond which A is ahead"},
+    )
+
+
+def _cubic(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """The cubic through four points (last axis) at a place each."""
+    total = np.zeros(at.shape)
+    for i in range(4):
+        others = [j for j in range(4) if j != i]
+        weights = [(at - x[..., j]) / (x[..., i] - x[..., j]) for j in others]
+        total += y[..., i] * np.prod(weights, axis=0)
+    return total

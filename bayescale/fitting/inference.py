@@ -1,0 +1,355 @@
+"""From a law and runs to a posterior."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayescale.common.errors import InputError
+from bayescale.common.progress import Report, progress_bar
+from bayescale.fitting.design import warn_of_design
+from bayescale.fitting.diagnostics import MAX_RHAT, MIN_ESS, MOST_ESS, diagnose, warn_if_untrusted
+from bayescale.fitting.fits import Fit
+from bayescale.fitting.trees import prior_fit, run_labels, sampled_fit, storable_options
+from bayescale.language.law import Law
+from bayescale.language.maths import log
+from bayescale.language.priors import Prior
+from bayescale.posterior.density import Problem, departures, problem
+from bayescale.posterior.discrepancy import bent
+from bayescale.posterior.noise import run_scale
+from bayescale.sampling.importance import across_modes, laplace, misses_a_mode
+from bayescale.sampling.modes import find_modes
+from bayescale.sampling.nuts import compiled_density, sample_nuts
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pymc as pm
+
+__all__ = ["CALIBRATED", "fit", "model", "prior"]
+
+#: Options of :func:`fit` for predicting beyond the runs; see docs/extrapolation.md for the model,
+#: what each option is worth and how far its intervals may be trusted.
+CALIBRATED: Mapping[str, Any] = MappingProxyType(
+    {"noise": "scaled", "discrepancy": True, "effects": "size", "weights": 1.5}
+)
+
+#: The most draws that NUTS makes for each one kept.
+MOST_DRAWN = 16
+
+
+# Data of the model beside the inputs: columns of effects and walks, features of scaled noise.
+_OF_RUNS = ("member_", "noise_at_", "error")
+
+
+def model(
+    law: Law,
+    runs: pd.DataFrame,
+    *,
+    noise: str = "student_t",
+    by: str | None = None,
+    vary: Sequence[str] = (),
+    pool: str = "partial",
+    discrepancy: bool = False,
+    effects: str | None = None,
+    weights: str | float | None = None,
+    error: str | None = None,
+    priors: Mapping[str, Prior | float] | None = None,
+) -> pm.Model:
+    """The PyMC model of a law on runs: named coefficients with their priors.
+
+    This is the posterior as one would write it by hand, for anybody who wants PyMC itself.
+    :func:`fit` samples the same posterior in coordinates that are easier for the sampler.
+
+    Parameters
+    ----------
+    law
+        The law.
+    runs
+        One row a run: the law's inputs and ``loss`` in nats.
+    noise, by, vary, pool, discrepancy, effects, weights, error
+        As for :func:`fit`.
+    priors
+        Replaces priors by coefficient; a number fixes one, in reference units.
+
+    Returns
+    -------
+    pymc.Model
+        Coefficients in reference units, data as ``pm.Data`` over the dimension ``run``, and the
+        observed variable ``log_loss`` (with ``weights``, a potential of that name).
+
+    Examples
+    --------
+    >>> import bayescale as bs
+    >>> from bayescale.models import dense
+    >>> [rv.name for rv in bs.model(dense, bs.load_runs("olmo_ladder")).free_RVs]
+    ['E', 'A', 'alpha', 'B', 'beta', 'noise_scale', 'noise_dof']
+    """
+    import pymc as pm
+
+    task = problem(
+        law, runs, noise=noise, priors=priors, by=by, vary=vary, pool=pool,
+        discrepancy=discrepancy, effects=effects, weights=weights, error=error,
+    )  # fmt: skip
+    data = task.data
+    coords = {"run": run_labels(task), "normal": list(task.normals)}
+    if task.groups:
+        coords[task.groups.by] = np.array(task.groups.levels)
+    with pm.Model(coords=coords) as built:
+        scale = pm.Data("loss_scale", data["loss_scale"])
+        inputs = {name: pm.Data(name, data[name], dims="run") for name in law.inputs}
+        c = {n: p.random_variable(n, scale) for n, p in task.coordinates.priors.items()}
+        if task.groups:
+            varied = task.groups.random_variables(c, scale)
+            c |= {name: value[task.groups.member] for name, value in varied.items()}
+        coefficients = {**{n: c[n] for n in task.priors}, **task.fixed}
+        value = law(**inputs, **coefficients)
+        features = {n: pm.Data(n, x) for n, x in data.items() if n.startswith(_OF_RUNS)}
+        if task.normals:
+            every = pm.Normal("z", 0.0, 1.0, dims="normal")
+            z = {name: every[i] for i, name in enumerate(task.normals)}
+            value = bent(law, inputs, coefficients, departures(task, z, c, features))
+        scale = run_scale(task.noise, c, features)
+        observed = data["log_loss"]
+        if weights is None:
+            task.noise.random_variable(
+                "log_loss", log(value), scale, c, observed=observed, dims="run"
+            )
+        else:
+            alone = task.noise.random_variable(None, log(value), scale, c)
+            weight = pm.Data("weights", data["weights"], dims="run")
+            pm.Potential("log_loss", weight * pm.logp(alone, observed))
+    return built
+
+
+def fit(
+    law: Law,
+    runs: pd.DataFrame,
+    *,
+    noise: str = "student_t",
+    method: str = "nuts",
+    by: str | None = None,
+    vary: Sequence[str] = (),
+    pool: str = "partial",
+    discrepancy: bool = False,
+    effects: str | None = None,
+    weights: str | float | None = None,
+    error: str | None = None,
+    priors: Mapping[str, Prior | float] | None = None,
+    draws: int = 1000,
+    tune: int = 1000,
+    chains: int = 4,
+    seed: int | None = None,
+    progress: bool | None = None,
+) -> Fit:
+    """Sample the posterior of a law's coefficients given runs.
+
+    Parameters
+    ----------
+    law
+        The law.
+    runs
+        One row a run: a column for each of the law's inputs, or columns it can be derived from,
+        and ``loss`` in nats.
+    noise
+        How a run's log loss scatters: ``"student_t"``, ``"normal"``, or ``"scaled"``: Student-t
+        with a scale that depends on compute and on tokens per parameter.
+    method
+        ``"nuts"``, or ``"laplace"``: importance resampling about the modes, in under a second and
+        with a check of its own (``diagnose``).
+    by, vary, pool
+        Column that names each run's group (corpus, architecture, router …) and the coefficients
+        that differ between groups: drawn about a shared centre with a learned spread
+        (``pool="partial"``), or each with the coefficient's prior (``pool="none"``).
+    discrepancy
+        Whether the law may be wrong in a structured way: what it has above the floor is multiplied
+        by a factor whose slopes wander along each count and ratio, such as sparsity
+        (:mod:`bayescale.posterior.discrepancy`), so that intervals widen with the distance from the
+        runs.
+    effects
+        Runs that err together: a column, each value of which has an effect of its own, or
+        ``"size"`` for the runs of one model size, where sizes repeat.
+    weights
+        A column of weights of the runs' log-likelihoods; or a number of decades: the weight falls
+        by e for each so many decades of compute below the largest run, since the law holds best
+        near what it is to predict.
+    error
+        A column of known standard errors of the loss (of its evaluation, say), nats.
+    priors
+        Replaces priors by coefficient, in reference units; a number fixes a coefficient.
+    draws, tune, chains
+        Kept draws and tuning steps of each chain, and the number of chains. Where a coefficient
+        has fewer than 1,000 effective draws (or a quarter of those asked for), NUTS draws up to
+        16 times as many and keeps one in so many. Where chains are stuck between modes of the
+        posterior, draws are resampled from a mixture fitted to them
+        (:mod:`bayescale.sampling.importance`).
+    seed
+        Makes the result reproducible on one machine.
+    progress
+        Whether to show progress on standard error; by default, if that is a terminal.
+
+    Returns
+    -------
+    Fit
+        The law and its ``DataTree``.
+
+    Raises
+    ------
+    InputError
+        If the runs or the arguments cannot be used; nothing has been computed by then.
+
+    Warns
+    -----
+    DesignWarning
+        If the runs' design leaves coefficients undetermined, such as where all share one D/N; the
+        message names the run that would tell.
+    FitWarning
+        If the chains disagree or diverge; the message names the coefficient and the remedy.
+
+    Examples
+    --------
+    >>> import bayescale as bs
+    >>> from bayescale.models import dense
+    >>> runs = bs.load_runs("olmo_ladder").query("not target")
+    >>> fit = bs.fit(dense, runs, draws=100, tune=200, chains=2, seed=1)  # doctest: +SKIP
+    """
+    if method not in ("nuts", "laplace"):
+        raise InputError(f"method={method!r} is not known; choose 'nuts' or 'laplace'")
+    draws, tune, chains = _whole("draws", draws), _whole("tune", tune), _whole("chains", chains)
+    seed = None if seed is None else _whole("seed", seed, least=0)
+    asked: dict[str, Any] = {"noise": noise, "by": by, "vary": vary, "pool": pool, "priors": priors}
+    asked |= {"discrepancy": discrepancy, "effects": effects, "weights": weights, "error": error}
+    task = problem(law, runs, **asked)
+    warn_of_design(task)
+    if method == "laplace" and task.normals:
+        raise InputError(
+            'method="laplace" approximates a law without discrepancy and effects; use '
+            'method="nuts", or leave them out'
+        )
+    used_seed = int(np.random.SeedSequence(seed).generate_state(1)[0])
+    settings = {"draws": draws, "tune": tune, "chains": chains}
+    about: dict[str, Any] = {"method": method, "seed": seed, **settings}
+    about["options"] = storable_options(asked | {"method": method} | settings)
+    with progress_bar(f"{law.name}, {len(runs)} runs", progress) as report:
+        report("finding the mode")
+        if method == "laplace":
+            found = laplace(task, find_modes(task), chains=chains, draws=draws, seed=used_seed)
+            fitted = sampled_fit(task, runs, found.coordinates(task.names), found.stats, about)
+            table = diagnose(fitted)
+        else:
+            fitted, table = _nuts(task, runs, settings, about, used_seed, report)
+        warn_if_untrusted(fitted, table)
+    return fitted
+
+
+def _nuts(
+    task: Problem,
+    runs: pd.DataFrame,
+    settings: dict[str, int],
+    about: dict[str, Any],
+    used_seed: int,
+    report: Report,
+) -> tuple[Fit, pd.DataFrame]:
+    """Sample, and the diagnostics; longer where draws are alike, with care where they diverge.
+
+    Where chains miss a mode, or still disagree in the end, they are taken for a sketch of the
+    posterior, from which importance resampling may make it: NUTS seldom crosses between modes.
+    """
+    modes = find_modes(task)
+    report("compiling")
+    compiled = compiled_density(task)
+    wanted = min(MOST_ESS, settings["draws"] * settings["chains"] // 4)
+    thin, cautious = 1, bool(task.groups)
+    while True:
+        longer = settings | {"draws": settings["draws"] * thin}
+        sampled = sample_nuts(
+            compiled, task, modes[0], seed=used_seed, report=report, cautious=cautious, **longer
+        )
+        report("finishing")
+        chains = sampled["posterior"].to_dataset()
+        # A kept draw counts as divergent if any that it stands for was.
+        stats = sampled["sample_stats"].to_dataset()[
+            ["diverging", "energy", "logp", "n_steps", "step_size", "depth"]
+        ]
+        diverging = stats.diverging.astype(int).coarsen(draw=thin).max()
+        stats = stats.isel(draw=slice(None, None, thin)).assign(diverging=diverging.astype(bool))
+        stats = stats.assign_coords(draw=np.arange(settings["draws"]))
+        u = {name: chains[name].values[:, ::thin] for name in task.names}
+        fitted = sampled_fit(task, runs, u, stats, about | {"thin": thin})
+        table = diagnose(fitted)
+        least = table[["ess_bulk", "ess_tail"]].min(axis=None)
+        lacking = 1.2 * wanted / least if least < wanted else 1.0
+        if not (table.rhat <= MAX_RHAT).all():
+            lacking = max(lacking, 4.0)
+        if table.attrs["divergences"] and not cautious:
+            cautious = True  # More draws would only diverge more often.
+            continue
+        more = lacking > 1.0 and thin < MOST_DRAWN
+        points = np.stack([chains[name].values.ravel() for name in task.names], axis=-1)
+        # With a discrepancy or effects the mode is but a start, and draws need not lie about it.
+        missed = not task.normals and misses_a_mode(modes, points)
+        shape = settings["chains"], settings["draws"]
+        if (missed or (lacking > 1.0 and not more)) and math.prod(shape) >= MIN_ESS:
+            report("weighing modes")
+            needed = max(wanted, MIN_ESS)
+            found = across_modes(task, modes, points, shape, needed, used_seed)
+            if found:
+                u = found.coordinates(task.names)
+                weighed = sampled_fit(task, runs, u, found.stats, about | {"thin": thin})
+                weighed_table = diagnose(weighed)
+                if weighed_table.attrs["ok"]:
+                    return weighed, weighed_table
+        if missed and not more:
+            stats = stats.assign(missed_mode=True)
+            fitted = sampled_fit(task, runs, u, stats, about | {"thin": thin})
+            table = diagnose(fitted)
+        if not more:
+            return fitted, table
+        thin = min(MOST_DRAWN, thin * 2 ** math.ceil(math.log2(lacking)))
+
+
+def _whole(name: str, value: Any, least: int = 1) -> int:
+    try:
+        whole = int(value)
+    except (TypeError, ValueError, OverflowError):
+        whole = least - 1
+    if whole != value or whole < least:
+        raise InputError(f"{name} must be a whole number of at least {least}, not {value!r}")
+    return whole
+
+
+def prior(
+    law: Law,
+    runs: pd.DataFrame,
+    *,
+    noise: str = "student_t",
+    priors: Mapping[str, Prior | float] | None = None,
+    draws: int = 1000,
+    seed: int | None = None,
+) -> Fit:
+    """Draws from the prior, as a fit: what the law says before it sees the losses.
+
+    The runs supply the references and the scale of the loss. ``predict`` and ``allocate`` work on
+    the result, so a prior predictive check is ``bs.predict(bs.prior(law, runs), ...)``.
+
+    Parameters
+    ----------
+    law, runs, noise, priors
+        As for :func:`fit`.
+    draws
+        Number of draws, in one chain.
+    seed
+        Makes the draws reproducible.
+    """
+    draws = _whole("draws", draws)
+    seed = None if seed is None else _whole("seed", seed, least=0)
+    task = problem(law, runs, noise=noise, priors=priors)
+    rng = np.random.default_rng(seed)
+    values = {
+        name: p.sample(rng, (1, draws), task.loss_scale)
+        for name, p in task.coordinates.priors.items()
+    }
+    return prior_fit(task, runs, values, seed)

@@ -1,0 +1,217 @@
+"""Priors on the coefficients of a law.
+
+A law's keyword-only arguments are its coefficients, and each default is a prior made here. A
+prior has a *role*, which says what the coefficient does: a *floor* and an *amplitude* add to the
+loss, an *exponent* says how fast a term falls, anything else is a plain coefficient. The
+sampler's coordinates follow from the roles.
+
+Counts are divided by their geometric mean over the fitted runs, so an amplitude is its term's
+contribution to the loss at the centre of the data. Floors and amplitudes are given as shares of
+the reference loss (the geometric mean of the fitted losses), so one prior serves language
+models, whose losses are near 2.5 nats, and other modalities.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from bayescale.common.errors import InputError
+from bayescale.language.maths import log
+
+__all__ = ["Prior", "amplitude", "exponent", "floor", "gamma_prior", "lognormal", "normal"]
+
+Distribution = Literal["lognormal", "normal", "gamma"]
+Role = Literal["floor", "amplitude", "exponent", "plain"]
+
+
+@dataclass(frozen=True)
+class Prior:
+    """A prior distribution and what its coefficient does in the law.
+
+    Attributes
+    ----------
+    distribution
+        ``"lognormal"`` (``a`` the median, ``b`` the standard deviation of the logarithm),
+        ``"normal"`` (``a`` the mean, ``b`` the standard deviation) or
+        ``"gamma"`` (``a`` the shape, ``b`` the rate).
+    a, b
+        The distribution's two parameters.
+    role
+        ``"floor"``, ``"amplitude"``, ``"exponent"`` or ``"plain"``.
+    share
+        Whether the scale is a share of the reference loss rather than nats.
+
+    Raises
+    ------
+    InputError
+        If there is no such distribution or role, or a parameter is impossible.
+    """
+
+    distribution: Distribution
+    a: float
+    b: float
+    role: Role = "plain"
+    share: bool = False
+
+    def __post_init__(self) -> None:
+        for what, value, known in (
+            ("distribution", self.distribution, get_args(Distribution)),
+            ("role", self.role, get_args(Role)),
+        ):
+            if value not in known:
+                raise InputError(f"a prior's {what} is one of {', '.join(known)}, not {value!r}")
+        if not (math.isfinite(self.a) and math.isfinite(self.b)):
+            raise InputError(f"prior {self}: its parameters must be finite numbers")
+        if self.b <= 0 or (self.positive and self.a <= 0):
+            what = "its spread" if self.distribution == "normal" else "both its parameters"
+            raise InputError(f"prior {self}: {what} must be above zero")
+
+    @property
+    def positive(self) -> bool:
+        """Whether the coefficient is positive."""
+        return self.distribution != "normal"
+
+    def median(self, loss_scale: float = 1.0) -> float:
+        """Median, in nats where the scale is a share of the reference loss.
+
+        Examples
+        --------
+        >>> round(gamma_prior(2.0, 0.1).median(), 2)
+        16.78
+        """
+        centre = self.a
+        if self.distribution == "gamma":
+            from scipy.special import gammaincinv
+
+            centre = float(gammaincinv(self.a, 0.5)) / self.b
+        return centre * (loss_scale if self.share else 1.0)
+
+    def log_density(self, x: Any, loss_scale: Any = 1.0) -> Any:
+        """Log density of ``x``: a number, an array or a symbol."""
+        scale = loss_scale if self.share else 1.0
+        if self.distribution == "lognormal":
+            z = (log(x / scale) - math.log(self.a)) / self.b
+            return -0.5 * z**2 - math.log(self.b * math.sqrt(2 * math.pi)) - log(x)
+        if self.distribution == "normal":
+            z = (x / scale - self.a) / self.b
+            return -0.5 * z**2 - math.log(self.b * math.sqrt(2 * math.pi)) - log(scale)
+        constant = self.a * math.log(self.b) - math.lgamma(self.a)
+        return constant + (self.a - 1) * log(x / scale) - self.b * x / scale - log(scale)
+
+    def sample(
+        self, rng: np.random.Generator, size: Any = None, loss_scale: float = 1.0
+    ) -> np.ndarray:
+        """Draws from the prior."""
+        if self.distribution == "lognormal":
+            draws = self.a * np.exp(self.b * rng.standard_normal(size))
+        elif self.distribution == "normal":
+            draws = self.a + self.b * rng.standard_normal(size)
+        else:
+            draws = rng.gamma(self.a, 1 / self.b, size)
+        return np.asarray(draws * (loss_scale if self.share else 1.0))
+
+    def random_variable(self, name: str, loss_scale: Any = 1.0, **kwargs: Any) -> Any:
+        """The prior as a PyMC random variable in the model on the context stack."""
+        import pymc as pm
+
+        scale = loss_scale if self.share else 1.0
+        a, b = np.float64(self.a), np.float64(self.b)  # PyTensor may take plain ones as 32 bits.
+        if self.distribution == "lognormal":
+            return pm.LogNormal(name, mu=np.log(a) + log(scale), sigma=b, **kwargs)
+        if self.distribution == "normal":
+            return pm.Normal(name, mu=a * scale, sigma=b * scale, **kwargs)
+        return pm.Gamma(name, alpha=a, beta=b / scale, **kwargs)
+
+    def __str__(self) -> str:
+        what = {"lognormal": "LogNormal(median", "normal": "Normal(mean", "gamma": "Gamma(shape"}
+        unit = " x reference loss" if self.share else ""
+        return f"{what[self.distribution]} {self.a:g}, {self.b:g}){unit}"
+
+
+# The constructors return Any: a law's body does arithmetic on its coefficients, and a type checker
+# must not take a coefficient for its prior.
+
+
+def floor(share: float = 0.5, spread: float = 0.4) -> Any:
+    """Prior of an irreducible loss: positive, a share of the reference loss.
+
+    Parameters
+    ----------
+    share
+        Median, as a share of the geometric mean of the fitted losses. Most published floors of
+        language models lie between 0.07 and 0.75 of it.
+    spread
+        Standard deviation of the logarithm.
+
+    Examples
+    --------
+    >>> print(floor())
+    LogNormal(median 0.5, 0.4) x reference loss
+    """
+    return Prior("lognormal", share, spread, role="floor", share=True)
+
+
+def amplitude(share: float = 0.2, spread: float = 1.0, *, signed: bool = False) -> Any:
+    """Prior of a term's size: its contribution to the loss at the centre of the data.
+
+    Parameters
+    ----------
+    share
+        Median, as a share of the reference loss (with ``signed``, the mean is zero and this
+        is the standard deviation).
+    spread
+        Standard deviation of the logarithm; not used with ``signed``.
+    signed
+        Whether the term may lower the loss: a normal prior about zero.
+
+    Examples
+    --------
+    >>> print(amplitude())
+    LogNormal(median 0.2, 1) x reference loss
+    """
+    if signed:
+        return Prior("normal", 0.0, share, role="amplitude", share=True)
+    return Prior("lognormal", share, spread, role="amplitude", share=True)
+
+
+def exponent(median: float = 0.25, spread: float = 0.5) -> Any:
+    """Prior of a power-law exponent: positive, without a unit.
+
+    Parameters
+    ----------
+    median
+        Median; most published exponents of parameters and tokens lie between 0.08 and 0.47.
+    spread
+        Standard deviation of the logarithm.
+
+    Examples
+    --------
+    >>> print(exponent(0.3))
+    LogNormal(median 0.3, 0.5)
+    """
+    return Prior("lognormal", median, spread, role="exponent")
+
+
+def lognormal(median: float, spread: float) -> Any:
+    """Prior of a positive coefficient that is neither an amplitude nor an exponent."""
+    return Prior("lognormal", median, spread)
+
+
+def normal(mean: float, sd: float, *, role: Role = "plain") -> Any:
+    """Prior of a coefficient that may have either sign.
+
+    Examples
+    --------
+    >>> print(normal(0, 0.5))
+    Normal(mean 0, 0.5)
+    """
+    return Prior("normal", mean, sd, role=role)
+
+
+def gamma_prior(shape: float, rate: float) -> Any:
+    """Gamma prior of a positive coefficient (not named ``gamma``: laws use that name)."""
+    return Prior("gamma", shape, rate)

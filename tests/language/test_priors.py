@@ -1,0 +1,87 @@
+"""Priors: one statement as a density, as draws and as a PyMC variable."""
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+
+import bayescale as bs
+from bayescale.language.priors import Prior
+
+LOSS_SCALE = 2.7
+
+#: Each prior, and the distribution that its description promises, at that reference loss.
+PRIORS = {
+    "floor": (bs.floor(0.5, 0.4), scipy.stats.lognorm(0.4, scale=0.5 * LOSS_SCALE)),
+    "amplitude": (bs.amplitude(0.2, 1.0), scipy.stats.lognorm(1.0, scale=0.2 * LOSS_SCALE)),
+    "signed": (bs.amplitude(0.3, signed=True), scipy.stats.norm(0.0, 0.3 * LOSS_SCALE)),
+    "exponent": (bs.exponent(0.25, 0.5), scipy.stats.lognorm(0.5, scale=0.25)),
+    "lognormal": (bs.lognormal(3.0, 0.2), scipy.stats.lognorm(0.2, scale=3.0)),
+    "normal": (bs.normal(-1.0, 0.5), scipy.stats.norm(-1.0, 0.5)),
+    "gamma": (bs.gamma_prior(2.0, 0.1), scipy.stats.gamma(2.0, scale=10.0)),
+    "share": (
+        Prior("gamma", 3.0, 2.0, "floor", share=True),
+        scipy.stats.gamma(3.0, scale=0.5 * LOSS_SCALE),
+    ),
+}
+
+
+@pytest.fixture(params=PRIORS)
+def case(request):
+    return PRIORS[request.param]
+
+
+def test_density(case):
+    prior, distribution = case
+    x = distribution.ppf(np.linspace(0.01, 0.99, 25))
+    np.testing.assert_allclose(
+        prior.log_density(x, LOSS_SCALE), distribution.logpdf(x), rtol=1e-9, atol=1e-11
+    )
+
+
+def test_draws(case):
+    prior, distribution = case
+    draws = prior.sample(np.random.default_rng(7), 5000, LOSS_SCALE)
+    assert scipy.stats.kstest(draws, distribution.cdf).pvalue > 1e-3
+
+
+def test_median_and_sign(case):
+    prior, distribution = case
+    assert prior.median(LOSS_SCALE) == pytest.approx(distribution.median(), abs=1e-12)
+    assert prior.positive == (distribution.support()[0] == 0)
+
+
+def test_the_variable_has_the_same_density(case):
+    import pymc as pm
+
+    prior, distribution = case
+    x = np.float64(distribution.ppf(0.8))
+    with pm.Model():
+        variable = prior.random_variable("x", LOSS_SCALE)
+        found = pm.logp(variable, x).eval()
+    assert found == pytest.approx(float(prior.log_density(x, LOSS_SCALE)), rel=1e-9)
+
+
+def test_roles():
+    roles = {"floor": bs.floor(), "amplitude": bs.amplitude(signed=True), "exponent": bs.exponent()}
+    assert {name: prior.role for name, prior in roles.items()} == {name: name for name in roles}
+    assert bs.normal(0, 1, role="exponent").role == "exponent"
+    assert {bs.normal(0, 1).role, bs.lognormal(1, 1).role, bs.gamma_prior(1, 1).role} == {"plain"}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: bs.floor(-0.5), "both its parameters must be above zero"),
+        (lambda: bs.exponent(0.25, 0.0), "both its parameters must be above zero"),
+        (lambda: bs.normal(0.0, -1.0), "its spread must be above zero"),
+        (lambda: bs.lognormal(math.nan, 1.0), "finite"),
+        (lambda: bs.gamma_prior(math.inf, 1.0), "finite"),
+        (lambda: Prior("cauchy", 0.0, 1.0), "one of lognormal, normal, gamma, not 'cauchy'"),
+        (lambda: bs.normal(0.0, 1.0, role="slope"), "role is one of floor, amplitude"),
+    ],
+)
+def test_impossible_priors_are_refused(make, message):
+    with pytest.raises(bs.InputError, match=message):
+        make()
