@@ -15,9 +15,10 @@ demo: setup  ## Show what bayescale does
 test: setup  ## Run the tests
 	$(BIN)/pytest
 
-lint: setup  ## Check style and formatting
+lint: setup  ## Check style, formatting, and that imports run one way
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/lint-imports --no-logo --no-cache
 
 types: setup  ## Check types
 	$(BIN)/mypy

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 # What laws are written with costs little more than NumPy and is imported at once.
 from bayescale.common.errors import InputError
+from bayescale.common.version import __version__ as __version__
 from bayescale.language.law import Coefficients, Law, law
 from bayescale.language.maths import exp, log, log1p, maximum, minimum, where
 from bayescale.language.priors import (
@@ -23,8 +24,6 @@ from bayescale.language.priors import (
     normal,
 )
 from bayescale.language.variables import VARIABLES, Variable
-
-__version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from bayescale.checking.comparison import compare
@@ -45,9 +44,9 @@ if TYPE_CHECKING:
     from bayescale.fitting.design import DesignWarning
     from bayescale.fitting.diagnostics import FitWarning, diagnose
     from bayescale.fitting.fits import Fit, coefficients, load_fit, published
+    from bayescale.fitting.groups import contrast, group
     from bayescale.fitting.inference import CALIBRATED, fit, model, prior
     from bayescale.fitting.refits import refit
-    from bayescale.posterior.groups import contrast, group
     from bayescale.prediction.predict import interval, predict, simulate
     from bayescale.report import write_report
     from bayescale.tables.bundled import list_runs, load_runs
@@ -56,11 +55,11 @@ if TYPE_CHECKING:
 _HOME = {
     "tables.bundled": ("list_runs", "load_runs"),
     "tables.reading": ("read_runs",),
-    "posterior.groups": ("contrast", "group"),
     "fitting.averaging": ("Average", "average"),
     "fitting.design": ("DesignWarning",),
     "fitting.diagnostics": ("FitWarning", "diagnose"),
     "fitting.fits": ("Fit", "coefficients", "load_fit", "published"),
+    "fitting.groups": ("contrast", "group"),
     "fitting.inference": ("CALIBRATED", "fit", "model", "prior"),
     "fitting.refits": ("refit",),
     "prediction.predict": ("interval", "predict", "simulate"),

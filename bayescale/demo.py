@@ -284,7 +284,7 @@ def _coefficients(fit: Fit, published: str | None) -> pd.DataFrame:
 def _held_out(fit: Fit, held_out: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
-    from bayescale.language.variables import read_columns
+    from bayescale.language.columns import read_columns
     from bayescale.prediction.predict import interval, predict
 
     inputs: dict[str, Any] = dict(read_columns(held_out, fit.law.inputs, extra=fit.law.variables))

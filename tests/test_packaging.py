@@ -96,7 +96,9 @@ def test_every_dependency_is_pinned_within_its_range():
 
 
 def test_files_agree_on_the_version():
-    assert f'__version__ = "{VERSION}"' in (ROOT / "bayescale" / "__init__.py").read_text()
+    assert (
+        f'__version__ = "{VERSION}"' in (ROOT / "bayescale" / "common" / "version.py").read_text()
+    )
     assert f"\nversion: {VERSION}\n" in (ROOT / "CITATION.cff").read_text()
     assert f"## [{VERSION}]" in (ROOT / "CHANGELOG.md").read_text()
 

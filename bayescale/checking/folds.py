@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescale.common.errors import InputError
+from bayescale.language.columns import read_columns
 from bayescale.language.compute import law_flops
 from bayescale.language.law import Law
-from bayescale.language.variables import read_columns
 
 if TYPE_CHECKING:
     import pandas as pd

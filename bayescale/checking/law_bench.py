@@ -12,8 +12,9 @@ import numpy as np
 
 from bayescale.common.errors import InputError
 from bayescale.common.quantities import format_number
+from bayescale.language.columns import read_columns
 from bayescale.language.law import Law
-from bayescale.language.variables import read_columns, variable
+from bayescale.language.variables import variable
 from bayescale.posterior.density import references
 
 if TYPE_CHECKING:

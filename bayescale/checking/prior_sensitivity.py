@@ -15,10 +15,10 @@ from bayescale.decisions.allocation import allocate
 from bayescale.decisions.plans import plans, training_cost
 from bayescale.fitting.design import listed
 from bayescale.fitting.fits import Fit
+from bayescale.fitting.groups import group as one_group
 from bayescale.language.compute import training_compute
 from bayescale.language.variables import variable
 from bayescale.posterior.effects import size_input
-from bayescale.posterior.groups import group as one_group
 from bayescale.prediction.draws import check_one_group, flat
 from bayescale.prediction.predict import predict
 from bayescale.sampling.pareto import smoothed

@@ -16,9 +16,9 @@ from typing import Annotated, Any, TextIO
 import typer
 from typer.core import TyperGroup
 
-import bayescale
 from bayescale.cli import backtest, check, fit, next, report, template, use
 from bayescale.common.errors import InputError
+from bayescale.common.version import __version__
 
 __all__ = ["app"]
 
@@ -119,7 +119,7 @@ app = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"bayescale {bayescale.__version__}")
+        typer.echo(f"bayescale {__version__}")
         raise typer.Exit
 
 

@@ -220,7 +220,7 @@ def fit(
         whole,
     )
     from bayescale.cli.saved import check_fit_path
-    from bayescale.language.variables import read_columns
+    from bayescale.language.columns import read_columns
 
     show, share = printer(json, csv), probability(prob)
     kept, tuned = (whole(f"--{n}", x, _MOST) for n, x in (("draws", draws), ("tune", tune)))

@@ -109,7 +109,7 @@ def report(
     own = [find_law(where) for where in law or []]
     loaded = open_fits(fits, own)
     if group is not None:
-        from bayescale.posterior.groups import group as one_group
+        from bayescale.fitting.groups import group as one_group
 
         loaded = {name: one_group(fit, group) for name, fit in loaded.items()}
     if backtest and backtest_table is not None:

@@ -26,8 +26,8 @@ def open_fit(path: Path, law: Law | None = None, group: str | None = None) -> Fi
         If it is not a fit, or its law is neither given nor one of the package's.
     """
     from bayescale.fitting.fits import FORMAT, load_fit
+    from bayescale.fitting.groups import group as one_group
     from bayescale.models import laws
-    from bayescale.posterior.groups import group as one_group
 
     if law is None:
         about = about_saved(path) or {}

@@ -82,7 +82,7 @@ def template(
 
 def example_runs(law: Law) -> tuple[pd.DataFrame, str]:
     """Runs with the law's inputs and loss, and what they are."""
-    from bayescale.language.variables import read_columns
+    from bayescale.language.columns import read_columns
     from bayescale.tables.bundled import load_runs
 
     for name in _TABLES:

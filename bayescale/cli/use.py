@@ -103,7 +103,7 @@ def predict(
         )
 
     from bayescale.cli.results import prediction_document, show_prediction
-    from bayescale.language.variables import read_columns
+    from bayescale.language.columns import read_columns
     from bayescale.prediction.predict import predict as predicted
 
     values: dict[str, Any] = {name: x[0] if len(x) == 1 else x for name, x in named.items()}

@@ -10,7 +10,7 @@ class InputError(ValueError):
     Examples
     --------
     >>> from bayescale.common.errors import InputError
-    >>> from bayescale.language.variables import check_values
+    >>> from bayescale.language.columns import check_values
     >>> try:
     ...     check_values("D", 20.0)
     ... except InputError as error:

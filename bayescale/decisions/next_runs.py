@@ -19,7 +19,7 @@ from bayescale.common.errors import InputError
 from bayescale.decisions.plan_grid import plan_losses
 from bayescale.decisions.proposals import affordable, propose_runs
 from bayescale.fitting.fits import Fit
-from bayescale.language.variables import read_columns
+from bayescale.language.columns import read_columns
 from bayescale.prediction.draws import check_one_group, flat, thinned
 from bayescale.prediction.predict import predict
 

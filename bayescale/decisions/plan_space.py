@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 
 from bayescale.common.errors import InputError
+from bayescale.language.columns import derive
 from bayescale.language.compute import cost_arguments
 from bayescale.language.law import Law
-from bayescale.language.variables import Variable, derive, variable
+from bayescale.language.variables import Variable, variable
 
 __all__ = ["Plans", "coordinate", "value_at"]
 

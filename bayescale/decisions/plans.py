@@ -12,9 +12,10 @@ import numpy as np
 from bayescale.common.errors import InputError
 from bayescale.decisions.plan_space import Plans, coordinate, value_at
 from bayescale.fitting.fits import Fit
+from bayescale.language.columns import check_values, derive
 from bayescale.language.compute import flops_of
 from bayescale.language.law import Law
-from bayescale.language.variables import VARIABLES, check_values, derive, variable
+from bayescale.language.variables import VARIABLES, variable
 
 __all__ = ["Plans", "check_budget", "plans", "training_cost"]
 

@@ -10,8 +10,9 @@ import numpy as np
 
 from bayescale.common.errors import InputError
 from bayescale.fitting.fits import Fit
+from bayescale.language.columns import read_columns
 from bayescale.language.compute import law_flops
-from bayescale.language.variables import read_columns, variable
+from bayescale.language.variables import variable
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -10,8 +10,8 @@ import numpy as np
 
 from bayescale.common.errors import InputError
 from bayescale.fitting.fits import Fit
+from bayescale.language.columns import derive
 from bayescale.language.law import Law
-from bayescale.language.variables import derive
 
 if TYPE_CHECKING:
     import pandas as pd

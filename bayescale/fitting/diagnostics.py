@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from bayescale.common.errors import InputError
 from bayescale.fitting.fits import Fit
+from bayescale.sampling.pareto import MAX_PARETO_K
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "MAX_PARETO_K",
     "MAX_RHAT",
     "MIN_ESS",
     "MOST_ESS",
@@ -27,8 +27,6 @@ MAX_RHAT = 1.01
 MIN_ESS = 400
 #: More than these are never asked for.
 MOST_ESS = 1000
-#: Above this the weights of importance sampling have no usable variance (Vehtari et al. 2024).
-MAX_PARETO_K = 0.7
 
 
 class FitWarning(UserWarning):

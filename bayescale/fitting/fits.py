@@ -14,6 +14,7 @@ import numpy as np
 
 from bayescale.common.errors import InputError
 from bayescale.common.files import is_intact, replacing, sealed
+from bayescale.common.version import __version__
 from bayescale.fitting.files import about_saved, damaged, read_tree, wrong_about, wrong_draws
 from bayescale.language.law import Law
 from bayescale.language.variables import variable
@@ -201,11 +202,9 @@ def published(law: Law, name: str) -> Fit:
 
 def stamp(law: Law, about: Mapping[str, Any]) -> dict[str, Any]:
     """What every fit says of itself, with the format, the version and the law added."""
-    import bayescale
-
     return {
         "format": FORMAT,
-        "version": bayescale.__version__,
+        "version": __version__,
         "signature": law.signature(),
         "probe": _probe(law),
         **about,

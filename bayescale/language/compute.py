@@ -6,8 +6,9 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from bayescale.language.columns import derive
 from bayescale.language.law import Law
-from bayescale.language.variables import derive, variable
+from bayescale.language.variables import variable
 
 __all__ = [
     "cost_arguments",

@@ -11,28 +11,14 @@ being finite numbers unless the law describes them with a `Variable` of its own.
 from __future__ import annotations
 
 import math
-import numbers
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
+from typing import Any
 
 from bayescale.common.errors import InputError
-from bayescale.language import remedies
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-__all__ = [
-    "VARIABLES",
-    "Variable",
-    "check_values",
-    "derive",
-    "read_columns",
-    "variable",
-]
+__all__ = ["VARIABLES", "Variable", "variable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,136 +78,55 @@ class Variable:
             )
 
 
-def _words(text: str) -> tuple[str, ...]:
-    return tuple(text.split())
+def _row(name: str, like: Variable, description: str, headers: str, **other: Any) -> Variable:
+    aliases = tuple(headers.split())
+    return replace(like, name=name, description=description, aliases=aliases, **other)
 
 
 # Ranges as wide as any real run needs: a table with fewer than 1e4 parameters or 1e6 tokens in a
 # row is written in thousands, millions or billions.
+_SIZE = Variable("", unit="parameters", low=1e4, high=1e16, low_open=False, scale="parameters")
+_TOKENS = Variable("", unit="tokens", low=1e6, high=1e18, low_open=False, scale="tokens")
+_FROM_ONE = Variable("", low=1.0, high=1e6, low_open=False)
+_SHARE = Variable("", low=0.0, high=1.0, low_open=False, high_open=True)
+_RATIO = Variable("", low=1 / 64, high=4096.0, low_open=False)
+_FLOP = Variable("", unit="FLOP", low=1e10, high=1e32, low_open=False)
+_NATS = Variable("", unit="nats per token", low=0.0, high=100.0)
+
+# Name, range and unit, what it counts, and headers by which other people's tables call it.
 _VOCABULARY = (
-    Variable(
-        "N",
-        unit="parameters",
-        description="total parameters, active or not",
-        low=1e4,
-        high=1e16,
-        low_open=False,
-        scale="parameters",
-        aliases=_words(
-            "params n_params num_params parameters n_parameters num_parameters total_params "
-            "total_parameters model_size model_params n_total"
-        ),
-    ),
-    Variable(
-        "N_active",
-        unit="parameters",
-        description="parameters used for one token; the non-zero ones of a sparse network",
-        low=1e4,
-        high=1e16,
-        low_open=False,
-        scale="parameters",
-        aliases=_words(
-            "active active_params active_parameters n_active_params activated_params n_act "
-            "nonzero_params"
-        ),
-    ),
-    Variable(
-        "D",
-        unit="tokens",
-        description="training tokens seen, repeats included (images for an image model)",
-        low=1e6,
-        high=1e18,
-        low_open=False,
-        scale="tokens",
-        aliases=_words(
-            "tokens train_tokens training_tokens n_tokens num_tokens total_tokens tokens_seen"
-        ),
-    ),
-    Variable(
-        "S",
-        description="sparsity: the share of parameters that a token leaves unused, 1 - N_active/N",
-        low=0.0,
-        high=1.0,
-        low_open=False,
-        high_open=True,
-        aliases=_words("sparsity inactive_share"),
-    ),
-    Variable(
-        "G",
-        description="granularity: the dense feed-forward width over one expert's, d_ff / d_expert",
-        low=1 / 64,
-        high=4096.0,
-        low_open=False,
-        aliases=_words("granularity"),
-    ),
-    Variable(
-        "experts",
-        description="experts in a routed layer; 1 for a dense network",
-        low=1.0,
-        high=1e6,
-        low_open=False,
-        integer=True,
-        aliases=_words("n_experts num_experts n_expert expert_count"),
-    ),
-    Variable(
-        "expansion",
-        description="parameters of all experts of a layer over the dense feed-forward's",
-        low=1.0,
-        high=1e6,
-        low_open=False,
-        aliases=_words("expansion_rate expansion_factor"),
-    ),
-    Variable(
-        "D_dense",
-        unit="tokens",
-        description="tokens that the dense parent saw before it was upcycled",
-        low=1e6,
-        high=1e18,
-        low_open=False,
-        scale="D_dense",
-        aliases=_words("dense_tokens pretrain_tokens pretraining_tokens"),
-    ),
-    Variable(
-        "D_upcycled",
-        unit="tokens",
-        description="tokens seen after upcycling",
-        low=1e6,
-        high=1e18,
-        low_open=False,
-        scale="D_upcycled",
-        aliases=_words("upcycled_tokens upcycling_tokens"),
-    ),
-    Variable(
-        "D_unique",
-        unit="tokens",
-        description="different tokens in the training set, before any is repeated",
-        low=1e6,
-        high=1e18,
-        low_open=False,
-        scale="tokens",
-        aliases=_words("unique_tokens n_unique_tokens dataset_tokens dataset_size"),
-    ),
-    Variable(
-        "flops",
-        unit="FLOP",
-        description="training compute; 6 * N_active * D where a table does not give it",
-        low=1e10,
-        high=1e32,
-        low_open=False,
-        aliases=_words("flop compute training_flops train_flops training_compute C"),
-    ),
-    Variable(
-        "loss",
-        unit="nats per token",
-        description="final loss of the run",
-        low=0.0,
-        high=100.0,
-        aliases=_words(
-            "val_loss valid_loss validation_loss eval_loss test_loss final_loss train_loss "
-            "training_loss cross_entropy"
-        ),
-    ),
-)
+    _row("N", _SIZE, "total parameters, active or not",
+         "params n_params num_params parameters n_parameters num_parameters total_params "
+         "total_parameters model_size model_params n_total"),
+    _row("N_active", _SIZE,
+         "parameters used for one token; the non-zero ones of a sparse network",
+         "active active_params active_parameters n_active_params activated_params n_act "
+         "nonzero_params"),
+    _row("D", _TOKENS, "training tokens seen, repeats included (images for an image model)",
+         "tokens train_tokens training_tokens n_tokens num_tokens total_tokens tokens_seen"),
+    _row("S", _SHARE,
+         "sparsity: the share of parameters that a token leaves unused, 1 - N_active/N",
+         "sparsity inactive_share"),
+    _row("G", _RATIO,
+         "granularity: the dense feed-forward width over one expert's, d_ff / d_expert",
+         "granularity"),
+    _row("experts", _FROM_ONE, "experts in a routed layer; 1 for a dense network",
+         "n_experts num_experts n_expert expert_count", integer=True),
+    _row("expansion", _FROM_ONE,
+         "parameters of all experts of a layer over the dense feed-forward's",
+         "expansion_rate expansion_factor"),
+    _row("D_dense", _TOKENS, "tokens that the dense parent saw before it was upcycled",
+         "dense_tokens pretrain_tokens pretraining_tokens", scale="D_dense"),
+    _row("D_upcycled", _TOKENS, "tokens seen after upcycling",
+         "upcycled_tokens upcycling_tokens", scale="D_upcycled"),
+    _row("D_unique", _TOKENS, "different tokens in the training set, before any is repeated",
+         "unique_tokens n_unique_tokens dataset_tokens dataset_size"),
+    _row("flops", _FLOP, "training compute; 6 * N_active * D where a table does not give it",
+         "flop compute training_flops train_flops training_compute C"),
+    _row("loss", _NATS, "final loss of the run",
+         "val_loss valid_loss validation_loss eval_loss test_loss final_loss train_loss "
+         "training_loss cross_entropy"),
+)  # fmt: skip
 
 VARIABLES: Mapping[str, Variable] = MappingProxyType({entry.name: entry for entry in _VOCABULARY})
 """The vocabulary, by name (read only)."""
@@ -255,306 +160,3 @@ def variable(name: str, extra: Iterable[Variable] = ()) -> Variable:
         if entry.name == name:
             return entry
     return VARIABLES.get(name) or Variable(name)
-
-
-class _Rule(NamedTuple):
-    """How one column follows from others; `barred` names columns beside which it would be wrong."""
-
-    needs: tuple[str, ...]
-    formula: Callable[..., Any]
-    barred: tuple[str, ...] = ()
-
-
-# First match wins. The float constants matter: 6 * N * D in 64-bit integers wraps around for any
-# run above 9.2e18 FLOP, without a warning.
-_RULES: Mapping[str, tuple[_Rule, ...]] = {
-    "S": (_Rule(("N", "N_active"), lambda n, active: 1.0 - active / n),),
-    "N_active": (_Rule(("N", "S"), lambda n, s: n * (1.0 - s)),),
-    "N": (_Rule(("N_active", "S"), lambda active, s: active / (1.0 - s)),),
-    "flops": (
-        _Rule(("N_active", "D"), lambda active, d: 6.0 * active * d),
-        _Rule(("N", "S", "D"), lambda n, s, d: 6.0 * (n * (1.0 - s)) * d),
-        # Only a dense network uses all of N; a table that counts experts is not of those.
-        _Rule(("N", "D"), lambda n, d: 6.0 * n * d, barred=("experts", "expansion")),
-    ),
-}
-
-
-def _rule(name: str, given: Iterable[str]) -> _Rule | None:
-    """Return the rule by which `name` follows from the names `given`, if there is one."""
-    names = set(given)
-    for rule in _RULES.get(name, ()):
-        if names.issuperset(rule.needs) and names.isdisjoint(rule.barred):
-            return rule
-    return None
-
-
-def derive(name: str, given: Mapping[str, Any]) -> Any | None:
-    """Work out an input from others, where its definition allows that.
-
-    `S = 1 - N_active / N` and its two inverses, and `flops = 6 * N_active * D` with `N` standing
-    in for `N_active` where nothing says that the network is sparse. Nothing is assumed: a table
-    with neither `S` nor `N_active` is not taken to be dense.
-
-    Parameters
-    ----------
-    name : str
-        The input wanted.
-    given : mapping of str to float, array, Series or DataArray
-        The inputs that are known, in the vocabulary's units and already checked; a `DataFrame`
-        or a `Dataset` will do.
-
-    Returns
-    -------
-    float, array, Series, DataArray or None
-        The values, of the kind that arithmetic on `given` produces and always floating point;
-        None if they do not follow from `given`.
-
-    Examples
-    --------
-    >>> from bayescale.language.variables import derive
-    >>> derive("S", {"N": 8e9, "N_active": 2e9})
-    0.75
-    >>> derive("flops", {"N": 70_000_000_000, "D": 1_400_000_000_000})
-    5.88e+23
-    >>> derive("S", {"N": 8e9}) is None
-    True
-    """
-    rule = _rule(name, given.keys())
-    return None if rule is None else rule.formula(*(given[need] for need in rule.needs))
-
-
-def check_values(
-    name: str,
-    values: Any,
-    *,
-    rows: Sequence[Any] | pd.Index | None = None,
-    extra: Iterable[Variable] = (),
-) -> None:
-    """Refuse values that an input cannot have.
-
-    Parameters
-    ----------
-    name : str
-        The input's name.
-    values : float, array, Series or DataArray
-        Its values, in the vocabulary's unit.
-    rows : sequence, optional
-        The row labels to report, one for each value. A Series brings its own; without either the
-        position is reported.
-    extra : iterable of Variable, optional
-        What a user's law says of its own inputs.
-
-    Raises
-    ------
-    InputError
-        If a value is missing, infinite, not a number or outside the plausible range. The message
-        names the column, the first such row, how many there are, and what to do; it recognises
-        counts in millions or billions, per cent, logarithms and text such as "7B".
-
-    Examples
-    --------
-    >>> from bayescale.language.variables import check_values
-    >>> check_values("S", [0.0, 0.5, 0.875])
-    >>> check_values("S", [0, 50], rows=["a", "b"])
-    Traceback (most recent call last):
-    bayescale.common.errors.InputError: column 'S', row 'b': 50 is not below 1 (1 of 2 rows); \
-if it is in per cent, divide it by 100
-    """
-    if rows is None and hasattr(values, "iloc"):
-        rows = values.index
-    _checked(variable(name, extra), values, rows)
-
-
-def read_columns(
-    runs: pd.DataFrame, names: Iterable[str], *, extra: Iterable[Variable] = ()
-) -> dict[str, np.ndarray]:
-    """Take the named inputs from a table of runs, deriving and checking them.
-
-    Parameters
-    ----------
-    runs : pandas.DataFrame
-        One row a training run, with columns in the vocabulary and its units.
-    names : iterable of str
-        The inputs wanted. One without a column is derived from others where `derive` can.
-    extra : iterable of Variable, optional
-        What a user's law says of its own inputs.
-
-    Returns
-    -------
-    dict of str to numpy.ndarray
-        For each name, one 64-bit float a row, in the vocabulary's unit.
-
-    Raises
-    ------
-    InputError
-        If `runs` is not a DataFrame, has no rows or has two columns of one name; if a name is
-        neither a column nor derivable (the message lists the columns and offers a rename); or if
-        a value cannot be used, as `check_values` describes.
-
-    Examples
-    --------
-    >>> import pandas as pd
-    >>> from bayescale.language.variables import read_columns
-    >>> runs = pd.DataFrame({"N": [8e9], "N_active": [2e9], "D": [10**12]})
-    >>> columns = read_columns(runs, ["D", "S", "flops"])
-    >>> {name: float(values[0]) for name, values in columns.items()}
-    {'D': 1000000000000.0, 'S': 0.75, 'flops': 1.2e+22}
-    """
-    extra = tuple(extra)
-    _check_table(runs)
-    present = [str(column) for column in runs.columns]
-    columns: dict[str, np.ndarray] = {}
-
-    def read(name: str) -> np.ndarray:
-        known = variable(name, extra)
-        values = _checked(known, runs[name], runs.index)
-        if known.integer:
-            _check_whole(known, values, runs.index)
-        return values
-
-    for name in names:
-        if name in runs.columns:
-            columns[name] = read(name)
-            continue
-        rule = _rule(name, present)
-        if rule is None:
-            needs = [need for rule in _RULES.get(name, ()) for need in rule.needs]
-            sources = [variable(need, extra) for need in needs if need not in present]
-            known = variable(name, extra)
-            raise InputError(remedies.missing_column(known, present, VARIABLES, sources))
-        given = {need: columns[need] if need in columns else read(need) for need in rule.needs}
-        # Before deriving from them, or the complaint would be about a column nobody wrote.
-        _check_active(given, runs.index)
-        columns[name] = _checked(
-            variable(name, extra),
-            rule.formula(*given.values()),
-            runs.index,
-            note=f" (derived from {' and '.join(rule.needs)})",
-        )
-    _check_active(columns, runs.index)
-    return columns
-
-
-# --- checks -------------------------------------------------------------------------------------
-
-
-def _refusal(
-    name: str,
-    bad: np.ndarray,
-    rows: Sequence[Any] | pd.Index | None,
-    reason: str,
-    remedy: str,
-    note: str = "",
-) -> InputError:
-    """Put an error together: the column and first row, the reason, how many, the remedy."""
-    place, number = remedies.where(name, bad, rows, note), remedies.how_many(bad, rows)
-    return InputError(f"{place}: {reason}{number}; {remedy}")
-
-
-def _checked(
-    known: Variable, values: Any, rows: Sequence[Any] | pd.Index | None, note: str = ""
-) -> np.ndarray:
-    """Return `values` as 64-bit floats, or raise what `check_values` describes."""
-    name, in_table = known.name, rows is not None
-    raw = np.asarray(values)
-    bad = _not_numbers(raw)
-    if bad.any():
-        reason, remedy = remedies.not_a_number(name, raw[bad].flat[0], in_table=in_table)
-        raise _refusal(name, bad, rows, reason, remedy, note)
-    array = _as_float(raw)
-
-    bad = np.isnan(array)
-    if bad.any():
-        drop = f"drop such rows with runs.dropna(subset=[{name!r}]) or fill them in"
-        remedy = drop if in_table else "give a number"
-        raise _refusal(name, bad, rows, "the value is missing", remedy, note)
-    bad = np.isinf(array)
-    if bad.any():
-        remedy = "correct it or leave it out"
-        raise _refusal(name, bad, rows, "the value is infinite", remedy, note)
-    for bad, limit in _out_of_range(known, array):
-        if bad.any():
-            reason = f"{array[bad].flat[0]:.10g} {limit}"
-            remedy = remedies.out_of_range(known, array[bad])
-            raise _refusal(name, bad, rows, reason, remedy, note)
-    return array
-
-
-def _out_of_range(known: Variable, array: np.ndarray) -> list[tuple[np.ndarray, str]]:
-    """Return the values below and above a variable's range, each with the words for it."""
-    unit = f" {known.unit}" if known.unit else ""
-    low, high = f"{known.low:g}{unit}", f"{known.high:g}{unit}"
-    # Infinite values are refused before: an end at infinity, open or not, excludes nothing more.
-    return [
-        (array <= known.low, f"is not above {low}")
-        if known.low_open
-        else (array < known.low, f"is below {low}"),
-        (array >= known.high, f"is not below {high}")
-        if known.high_open
-        else (array > known.high, f"is above {high}"),
-    ]
-
-
-def _check_whole(known: Variable, values: np.ndarray, rows: pd.Index) -> None:
-    bad = values != np.round(values)
-    if bad.any():
-        reason = f"{values[bad][0]:.10g} is not a whole number"
-        raise _refusal(known.name, bad, rows, reason, f"give the number of {known.name} of the run")
-
-
-def _check_active(columns: Mapping[str, np.ndarray], rows: pd.Index) -> None:
-    if "N" not in columns or "N_active" not in columns:
-        return
-    active, total = columns["N_active"], columns["N"]
-    bad = active > total
-    if bad.any():
-        reason = f"{active[bad][0]:.10g} exceeds the total, N = {total[bad][0]:.10g}"
-        remedy = "count both alike, embeddings in or out; or the columns are swapped"
-        raise _refusal("N_active", bad, rows, reason, remedy)
-
-
-def _check_table(runs: Any) -> None:
-    if not (hasattr(runs, "columns") and hasattr(runs, "iloc")):
-        raise InputError(remedies.not_a_table(runs))
-    repeated = runs.columns[runs.columns.duplicated()].unique()
-    if len(repeated):
-        listed = ", ".join(repr(column) for column in repeated)
-        raise InputError(
-            f"the table has more than one column {listed}; keep the first of each with "
-            "runs.loc[:, ~runs.columns.duplicated()], or rename the others"
-        )
-    if len(runs) == 0:
-        raise InputError(
-            "the table has no rows; if a filter removed them all, loosen it, and if it was read "
-            "from a file, check that the file has more than a header"
-        )
-
-
-# --- numbers ------------------------------------------------------------------------------------
-
-
-def _not_numbers(raw: np.ndarray) -> np.ndarray:
-    """Mark what is neither a real number nor a missing one; truth values and text are neither."""
-    if raw.dtype.kind in "iuf":
-        return np.zeros(raw.shape, dtype=bool)
-    if raw.dtype.kind != "O":
-        return np.ones(raw.shape, dtype=bool)
-    flags = [not _is_missing(value) and not _is_number(value) for value in raw.flat]
-    return np.array(flags, dtype=bool).reshape(raw.shape)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, numbers.Real) and not isinstance(value, bool)
-
-
-def _is_missing(value: Any) -> bool:
-    # By name, so that pandas need not be imported to recognise its markers.
-    return value is None or type(value).__name__ in {"NAType", "NaTType"}
-
-
-def _as_float(raw: np.ndarray) -> np.ndarray:
-    if raw.dtype.kind != "O":
-        return raw.astype(np.float64)
-    values = [math.nan if _is_missing(value) else float(value) for value in raw.flat]
-    return np.array(values, dtype=np.float64).reshape(raw.shape)

@@ -10,7 +10,8 @@ import xarray as xr
 
 from bayescale.common.errors import InputError
 from bayescale.fitting.fits import Fit, coefficients
-from bayescale.language.variables import VARIABLES, derive, read_columns
+from bayescale.language.columns import derive, read_columns
+from bayescale.language.variables import VARIABLES
 from bayescale.plotting.axes import axis_label, is_log, log_ticks, scale_axis
 from bayescale.plotting.figures import (
     INK,

@@ -92,7 +92,7 @@ def as_fits(fits: Fit | Mapping[str, Fit], *, groups: bool = True) -> dict[str, 
 
 
 def _checked(fits: Mapping[str, Fit], groups: bool, prefix: bool) -> dict[str, Fit]:
-    from bayescale.posterior.groups import group
+    from bayescale.fitting.groups import group
 
     found: dict[str, Fit] = {}
     for name, fit in fits.items():

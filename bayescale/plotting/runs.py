@@ -12,8 +12,9 @@ import xarray as xr
 from bayescale.common.errors import InputError
 from bayescale.common.quantities import format_number
 from bayescale.fitting.fits import Fit
+from bayescale.language.columns import read_columns
 from bayescale.language.law import Law
-from bayescale.language.variables import Variable, read_columns, variable
+from bayescale.language.variables import Variable, variable
 from bayescale.plotting.axes import axis_label, is_log, level_label, scale_axis, symbol
 from bayescale.plotting.figures import (
     INK,

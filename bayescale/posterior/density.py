@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescale.common.errors import InputError
+from bayescale.language.columns import read_columns
 from bayescale.language.compute import training_compute
 from bayescale.language.law import Law
 from bayescale.language.maths import log
 from bayescale.language.priors import Prior
-from bayescale.language.variables import read_columns, variable
+from bayescale.language.variables import variable
 from bayescale.posterior.coordinates import Coordinates, find_coordinates
 from bayescale.posterior.discrepancy import Walk, bent, find_walk
 from bayescale.posterior.effects import Effects, find_effects

@@ -13,8 +13,9 @@ import xarray as xr
 from bayescale.common.errors import InputError
 from bayescale.fitting.averaging import Average, inputs_for
 from bayescale.fitting.fits import Fit
+from bayescale.language.columns import check_values, derive, read_columns
 from bayescale.language.law import Coefficients, Law
-from bayescale.language.variables import VARIABLES, check_values, derive, read_columns, variable
+from bayescale.language.variables import VARIABLES, variable
 from bayescale.posterior.noise import noise_model
 from bayescale.prediction.predictive import evaluate, new_run
 

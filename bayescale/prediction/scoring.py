@@ -11,7 +11,7 @@ import numpy as np
 
 from bayescale.common.errors import InputError
 from bayescale.fitting.fits import Fit
-from bayescale.language.variables import read_columns
+from bayescale.language.columns import read_columns
 
 if TYPE_CHECKING:
     import pandas as pd

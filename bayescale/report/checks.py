@@ -10,9 +10,11 @@ import numpy as np
 
 from bayescale.checking.residual_checks import quantity_words
 from bayescale.common.quantities import format_number
-from bayescale.fitting.diagnostics import MAX_PARETO_K, MAX_RHAT, MIN_ESS, diagnose
+from bayescale.common.version import __version__
+from bayescale.fitting.diagnostics import MAX_RHAT, MIN_ESS, diagnose
 from bayescale.language.variables import variable
 from bayescale.report.content import Content, percent, times
+from bayescale.sampling.pareto import MAX_PARETO_K
 
 __all__ = ["Check", "checks", "trust"]
 
@@ -251,8 +253,6 @@ def facts(found: Content) -> list[tuple[str, str]]:
     from datetime import UTC, datetime
     from importlib.metadata import PackageNotFoundError, version
 
-    import bayescale
-
     about = found.fit.about
     rows: list[tuple[str, Any]] = [("Law", f"{found.fit.law.name}: {about['signature']}")]
     if about.get("published"):
@@ -285,7 +285,7 @@ def facts(found: Content) -> list[tuple[str, str]]:
         except PackageNotFoundError:
             continue
     rows += [("Fitted with", f"bayescale {about['version']}")]
-    rows += [("Reported with", f"bayescale {bayescale.__version__}; {', '.join(versions)}")]
+    rows += [("Reported with", f"bayescale {__version__}; {', '.join(versions)}")]
     rows += [("Written", f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")]
     return [(name, str(value)) for name, value in rows]
 

@@ -20,11 +20,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayescale.fitting.diagnostics import MAX_PARETO_K
 from bayescale.posterior.density import Problem
 from bayescale.sampling.mixtures import Mixture, about_modes, fit_mixture
 from bayescale.sampling.modes import MOST_DIMENSIONS, Mode, near
-from bayescale.sampling.pareto import smoothed
+from bayescale.sampling.pareto import MAX_PARETO_K, smoothed
 
 if TYPE_CHECKING:
     import xarray as xr

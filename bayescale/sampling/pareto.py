@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["smoothed"]
+__all__ = ["MAX_PARETO_K", "smoothed"]
+
+#: Above this the weights of importance sampling have no usable variance (Vehtari et al. 2024).
+MAX_PARETO_K = 0.7
 
 
 def smoothed(log_ratios: np.ndarray, *, efficiency: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

@@ -15,7 +15,8 @@ from typing import Any
 import pandas as pd
 
 from bayescale.common.errors import InputError
-from bayescale.language.variables import VARIABLES, derive
+from bayescale.language.columns import derive
+from bayescale.language.variables import VARIABLES
 
 __all__ = ["list_runs", "load_runs"]
 

@@ -18,7 +18,8 @@ import pandas as pd
 
 from bayescale.common.errors import InputError
 from bayescale.common.quantities import parse_number
-from bayescale.language.variables import VARIABLES, check_values, variable
+from bayescale.language.columns import check_values
+from bayescale.language.variables import VARIABLES, variable
 from bayescale.tables.curves import TAIL, check_settings, hashable, one_row_a_run
 from bayescale.tables.files import read_table
 from bayescale.tables.tracker_names import LOGARITHM, Meaning, meaning_of, measure_of

@@ -10,7 +10,7 @@ import pytest
 import bayescale as bs
 from bayescale.cli import inputs as cli_inputs
 from bayescale.cli.template import example_runs
-from bayescale.language.variables import read_columns
+from bayescale.language.columns import read_columns
 from bayescale.models import laws
 from command_line import error, run
 

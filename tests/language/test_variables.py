@@ -12,14 +12,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from bayescale.common.errors import InputError
-from bayescale.language.variables import (
-    VARIABLES,
-    Variable,
-    check_values,
-    derive,
-    read_columns,
-    variable,
-)
+from bayescale.language.columns import check_values, derive, read_columns
+from bayescale.language.variables import VARIABLES, Variable, variable
 
 COUNT = st.floats(1e4, 1e16)
 SPARSITY = st.floats(0.0, 0.999)

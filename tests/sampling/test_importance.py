@@ -9,11 +9,11 @@ import pytest
 
 import bayescale as bs
 from bayescale import amplitude, exponent, floor, law, normal
-from bayescale.fitting.diagnostics import MAX_PARETO_K
 from bayescale.models import abnar, dense
 from bayescale.posterior.density import log_posterior, problem
 from bayescale.sampling.modes import find_modes
 from bayescale.sampling.nuts import compiled_density, sample_nuts
+from bayescale.sampling.pareto import MAX_PARETO_K
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 
 from bayescale.common.errors import InputError
-from bayescale.language.variables import VARIABLES, check_values, read_columns
+from bayescale.language.columns import check_values, read_columns
+from bayescale.language.variables import VARIABLES
 from bayescale.tables.bundled import list_runs, load_runs
 
 ROWS = {

@@ -9,9 +9,11 @@ What a law may use is known here: operators, comparisons, the functions of
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from types import ModuleType
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -68,6 +70,7 @@ class Symbol:
     row: bool = False
     unknown: bool = False
     value: Any = None
+    functions: ClassVar[ModuleType] = sys.modules[__name__]  # for `language.maths`
     __hash__ = object.__hash__
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
