@@ -12,8 +12,8 @@ setup:  ## Make .venv: pinned packages, and bayescale editable
 demo: setup  ## Show what bayescale does
 	@$(BIN)/bayescale demo
 
-test: setup  ## Run the tests
-	$(BIN)/pytest
+test: setup  ## Run the tests, on every core
+	$(BIN)/pytest -n auto --dist loadfile
 
 lint: setup  ## Check style, formatting, and that imports run one way
 	$(BIN)/ruff check
@@ -35,7 +35,8 @@ docs: setup  ## Build the documentation into site/
 check: lint types test wheel docs  ## All of the above: what a change must pass
 
 # pytest's status 5 says that there are no slow tests.
-validate: setup  ## Run the longer studies and the benchmarks
+validate: setup  ## Run the longer studies, properties at large, and the benchmarks
+	$(BIN)/pytest -n auto --dist loadfile -m "hypothesis and not slow" --hypothesis-profile=large
 	$(BIN)/pytest -m slow || [ $$? -eq 5 ]
 	@for script in benchmarks/*.py; do \
 		[ ! -e "$$script" ] || { echo "== $$script"; $(BIN)/python "$$script" || exit 1; }; \

@@ -12,11 +12,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import settings
 
 import bayescale as bs
 from bayescale.models import coupled, dense
 
 ROOT = Path(__file__).parents[1]
+
+# The same examples every time, whatever the machine is busy with. pytest --hypothesis-profile=large
+# draws ten times as many at random, and --hypothesis-seed=N says which.
+settings.register_profile("steady", derandomize=True, deadline=None, max_examples=100)
+settings.register_profile("random", deadline=None, max_examples=100)
+settings.register_profile("large", deadline=None, max_examples=1000)
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from hypothesis import HealthCheck, assume, example, given, settings
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -29,10 +29,10 @@ from bayescale.common.errors import InputError
 from bayescale.common.quantities import format_number, parse_number
 from bayescale.models import dense
 from bayescale.tables.tracker_names import meaning_of
+from properties import FIXED_FILES, examples
 
-FIXED_FILES = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-SOME = settings(FIXED_FILES, max_examples=60)
-MANY = settings(FIXED_FILES, max_examples=200)
+SOME = examples(60, **FIXED_FILES)
+MANY = examples(200, **FIXED_FILES)
 
 
 # --- headers and numbers --------------------------------------------------------------------------
@@ -599,7 +599,7 @@ KNOWN = """
 OPTIONS = KNOWN.split()
 
 
-@settings(SOME, max_examples=80)
+@examples(80, **FIXED_FILES)
 @given(
     st.sampled_from(["predict", "allocate", "decide", "laws", "runs", "compare", "next", "fit"]),
     st.booleans(),

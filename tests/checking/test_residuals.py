@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import scipy.stats
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import bayescale as bs
@@ -212,7 +212,6 @@ def test_the_band_of_independent_scores_is_that_of_arviz():
     assert np.abs(ours.upper - upper[1:-1]).max() <= 1.001 / 40
 
 
-@settings(deadline=None)
 @given(st.lists(st.sampled_from([0.0, 0.5, 0.75, 0.875, 3.0, 1e3]) | st.floats(0, 1e6), min_size=5))
 def test_bins_never_part_equal_values(values):
     values = np.array(values)

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from typer.main import get_command
 
@@ -31,6 +31,7 @@ from bayescale.fitting.fits import Fit, stamp
 from bayescale.language.law import Law
 from bayescale.models import dense, granularity, laws
 from command_line import error, run
+from properties import examples
 
 COMMANDS = list(get_command(cli.app).commands)
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
@@ -856,7 +857,7 @@ def test_other_packages_warnings_are_not_shown(capsys):
     assert capsys.readouterr().err == ""
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(
     st.recursive(
         st.none() | st.booleans() | st.floats() | st.integers() | st.text(),

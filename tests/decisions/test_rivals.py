@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import bayescale as bs
 from bayescale.models import dense, granularity
 from bayescale.prediction.draws import flat, paired, thinned
+from properties import examples
 
 BUDGETS = np.geomspace(1e19, 1e25, 7)
 BASE = {"E": 1.8, "A": 480.0, "alpha": 0.35, "B": 2100.0, "beta": 0.37}
@@ -112,7 +113,7 @@ def test_published_coefficients_are_paired_with_every_draw():
         assert odds.loss_a.std() + odds.loss_b.std() > 0
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(a=st.integers(1, 40), b=st.integers(1, 40), seed=st.integers(0, 5))
 def test_pairs_use_every_draw_of_the_larger_fit_and_repeat_the_smaller_evenly(a, b, seed):
     fits = made_up((1, a)), made_up((2, b), seed=1)

@@ -5,13 +5,14 @@ import warnings
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import brentq
 
 import bayescale as bs
 from bayescale.models import dense, upcycling
 from bayescale.plotting.upcycling import plot_upcycling
+from properties import examples
 
 # Tokens at which the published curves cross, by size and dense tokens.
 TABLE = [
@@ -81,7 +82,7 @@ def test_only_the_lower_crossing_counts(published):
     assert bs.upcycling_threshold(**published, N=1e9, D_dense=1e11).item() < 1e11
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(st.floats(8, 10), st.floats(9, 12), st.floats(0.05, 1))
 def test_the_threshold_rises_with_dense_tokens_and_falls_with_size(log_n, log_d, step):
     fits = {

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import bayescale as bs
@@ -13,6 +13,7 @@ from bayescale.common.quantities import parse_number
 from bayescale.fitting.design import design_gaps
 from bayescale.models import dense, frantar, granularity, laws, repetition, sparse
 from bayescale.posterior.density import problem
+from properties import examples
 
 SIZES = np.geomspace(1e8, 3e9, 8)
 SHUFFLED = SIZES[[3, 1, 4, 5, 2, 6, 0, 7]]
@@ -40,7 +41,7 @@ def test_one_ratio_of_tokens_to_parameters_is_flagged_with_its_cure():
     assert 6 * run["N"] * run["D"] < 6 * 20 * SIZES.max() ** 2
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(ratio=st.floats(1, 500), wobble=st.floats(0, 0.1), seed=st.integers(0, 9))
 def test_the_cure_cures(ratio, wobble, seed):
     jitter = np.exp(wobble * np.random.default_rng(seed).uniform(-1, 1, 8))

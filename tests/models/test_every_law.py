@@ -9,13 +9,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import bayescale as bs
 from bayescale import models
 from bayescale.language.variables import VARIABLES, variable
 from bayescale.models import laws
+from properties import examples
 
 EVERY = laws()
 CERTAINTY = {"full text", "official code", "third-party code", "notes", "second-hand", "refit"}
@@ -167,7 +168,7 @@ def test_labelled_draws_broadcast_against_labelled_inputs(name):
 
 @pytest.mark.parametrize("name", [n for n in EVERY if n != "farseer"])
 @given(seed=st.integers(0, 2**16))
-@settings(max_examples=5, deadline=None)
+@examples(5)
 def test_raw_coefficients_on_raw_inputs_give_the_same_losses(name, seed):
     law = EVERY[name]
     runs = design(law, seed=seed)

@@ -610,7 +610,7 @@ def test_matplotlib_is_loaded_by_the_first_plot_only():
 def test_every_plot_is_tested():
     """Each is called by its name in a test that asserts something."""
     called = set()
-    for path in Path(__file__).parent.glob("test_*.py"):
+    for path in Path(__file__).parents[1].rglob("test_*.py"):
         for test in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not (isinstance(test, ast.FunctionDef) and test.name.startswith("test_")):
                 continue

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import bayescale as bs
+from bayescale import law
 from bayescale.common.errors import InputError
-from bayescale.language import law
 from bayescale.models import dense
 from bayescale.posterior.noise import NOISES, features, features_centre, noise_model, run_scale
 
