@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from bayescale.checking.residual_table import residuals
     from bayescale.checking.validation import backtest, coverage
     from bayescale.decisions.allocation import AllocationWarning, allocate
+    from bayescale.decisions.budgets import parse_budget
     from bayescale.decisions.decision import decide
     from bayescale.decisions.leverage import efficiency_leverage
     from bayescale.decisions.next_runs import next_runs
@@ -64,6 +65,7 @@ _HOME = {
     "fitting.refits": ("refit",),
     "prediction.predict": ("interval", "predict", "simulate"),
     "decisions.allocation": ("AllocationWarning", "allocate"),
+    "decisions.budgets": ("parse_budget",),
     "decisions.decision": ("decide",),
     "decisions.leverage": ("efficiency_leverage",),
     "decisions.next_runs": ("next_runs",),
@@ -129,6 +131,7 @@ __all__ = [
     "models",
     "next_runs",
     "normal",
+    "parse_budget",
     "plotting",
     "predict",
     "prior",

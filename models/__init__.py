@@ -10,6 +10,7 @@ from bayescale.models.abnar import abnar
 from bayescale.models.clark import clark
 from bayescale.models.coupled import coupled, kaplan_floor
 from bayescale.models.dense import dense
+from bayescale.models.envelope import envelope
 from bayescale.models.experts import experts
 from bayescale.models.farseer import farseer
 from bayescale.models.frantar import frantar
@@ -25,6 +26,7 @@ __all__ = [
     "clark",
     "coupled",
     "dense",
+    "envelope",
     "experts",
     "farseer",
     "frantar",

@@ -1,5 +1,7 @@
 """Running commands in tests: what they print, and that they end without a traceback."""
 
+import json
+
 from typer.testing import CliRunner
 
 from bayescale import cli
@@ -17,7 +19,12 @@ def run(*arguments, code=0, charset="utf-8", **options):
 def error(*arguments):
     """The one line that a refused command prints."""
     result = run(*arguments, code=2)
-    assert result.stdout == ""
+    if "--json" in arguments:
+        found = json.loads(result.stdout)["error"]
+        assert result.stderr == f"error: {' '.join(found['message'].split())}\n"
+        assert found["code"]
+    else:
+        assert result.stdout == ""
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
     return result.stderr

@@ -19,6 +19,7 @@ from typer.core import TyperGroup
 from bayescale.cli import backtest, check, fit, next, report, template, use
 from bayescale.common.errors import InputError
 from bayescale.common.version import __version__
+from bayescale.common.wording import at_prompt
 
 __all__ = ["app"]
 
@@ -29,13 +30,21 @@ class _Manners(TyperGroup):
     """The group of all commands: what they raise and warn of becomes one line on standard error."""
 
     def invoke(self, ctx: Any) -> Any:
-        with _manners():
+        words = [*getattr(ctx, "_protected_args", ()), *ctx.args]
+        with _manners("--json" in words), at_prompt():
             return super().invoke(ctx)
 
 
 @contextmanager
-def _manners() -> Iterator[None]:
-    from bayescale.cli.output import message
+def _manners(json: bool = False) -> Iterator[None]:
+    from bayescale.cli.output import as_json, message
+
+    def refuse(text: str, code: str) -> typer.Exit:
+        """Say what was wrong: in one line, and for a program as one object."""
+        message("error", text, "red")
+        if json:
+            sys.stdout.write(as_json({"error": {"code": code, "message": text}}) + "\n")
+        return typer.Exit(2)
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for terminals that know no ± or −
@@ -46,22 +55,25 @@ def _manners() -> Iterator[None]:
             yield
             sys.stdout.flush()
         except InputError as error:
-            message("error", _as_options(str(error)), "red")
-            raise typer.Exit(2) from error
+            raise refuse(_as_options(str(error)), error.code) from error
         except KeyboardInterrupt:
             message("interrupted", "", "yellow")
             raise typer.Exit(130) from None
         except MemoryError as error:
-            message("error", "there is not enough memory for that; ask for fewer draws", "red")
-            raise typer.Exit(2) from error
+            text = "there is not enough memory for that; ask for fewer draws"
+            raise refuse(text, "memory") from error
         except BrokenPipeError:
             # Whoever read our output has seen enough. Python flushes once more as it exits.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            message("error", f"{where}{error.strerror or error}", "red")
-            raise typer.Exit(2) from error
+            raise refuse(f"{where}{error.strerror or error}", "file") from error
+        except Exception as error:
+            usage = getattr(error, "format_message", None)  # Click's, of a wrong option
+            if usage is None or not json:
+                raise
+            raise refuse(usage(), "usage") from error
 
 
 def _show_warning(
@@ -96,8 +108,21 @@ _OPTIONS = (
     (r"\bcolumns= gives\b", "--column gives"),
     (r"\bcheckpoints='(\w+)'", r"--checkpoints \1"),
     (r"\btail=([\d.]+)", r"--tail \1"),
-    (r'\buse runs\.rename\(columns=\{"([^"]*)": "(\w+)"\}\)', r'give --column "\2=\1"'),
-    (r"\buse runs\.assign\((\w+)=(\w+)\)", r"add a column \1 with \2"),
+    (r"\bpriors=\{'name': value\}", "--fixed NAME=VALUE"),
+    (r"\bpriors\['(\w+)'\]=", r"--fixed \1="),
+    (r"\bpriors=(?=[\s.,;)]|$)", "--prior"),
+    (r"\bruns\.rename\(columns=\{'([^']*)': '(\w+)'\}\)", r"'\1' to '\2'"),
+    (r"\bruns\.assign\((\w+)=runs\['([^']*)'\]\)", r"a column \1 with \2"),
+    (r"\b(by|vary)=,", r"--\1,"),
+    (r"\b(leave) (by|vary)= out\b", r"\1 --\2 out"),
+    (
+        r"\b(by|of|order|noise|method|risk|effects|weights|checkpoints|tail|folds|error|against|"
+        r"within|vary)=([\"']?)([^\s\"';,()]+)\2",
+        r"--\1 \3",
+    ),
+    (r"\bbs\.diagnose\b", "bayescale check"),
+    (r"\b(?:made by|use|with|that) bs\.fit\b", "made by bayescale fit"),
+    (r"\bload_fit\(path, law=\.\.\.\)", "--law FILE.py:NAME"),
 )
 
 
@@ -147,7 +172,8 @@ def main(
 
     Numbers may be written 7B, 1.4T (k, M, B, T), 1e24 or 1_000. Tables are for people; --json and
     --csv give full precision to programs. Messages go to standard error. Exit codes: 0 done,
-    1 a check failed (check, check-law), 2 what was given cannot be used, 130 interrupted. A --seed
+    1 a check failed (check, check-law), 2 what was given cannot be used, 130 interrupted; with
+    --json what was wrong is an object too, error, with code and message. A --seed
     gives the same numbers again on one machine, on however many of its cores.
     """
 

@@ -6,17 +6,21 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from bayescale.cli.options import (
+    Across,
     AnyLaw,
+    BestOf,
     Calibrated,
     Checkpoints,
     Columns,
     Csv,
     Cuts,
+    DropMissing,
     Json,
     Method,
     Noise,
     Order,
     Seed,
+    Sizes,
     Table,
     Tail,
     Where,
@@ -37,6 +41,10 @@ def backtest(
     columns: Columns = None,
     checkpoints: Checkpoints = None,
     tail: Tail = None,
+    drop_missing: DropMissing = False,
+    best_of: BestOf = None,
+    across: Across = None,
+    sizes: Sizes = None,
     cut: Cuts = None,
     order: Order = "flops",
     noise: Noise = None,
@@ -63,7 +71,11 @@ def backtest(
     show, sown = printer(json, csv), whole("--seed", seed)
     shares = cut_options(cut)
     chosen = find_law(law)
-    runs = read_runs(table, where, columns=columns, checkpoints=checkpoints, tail=tail)
+    runs = read_runs(
+        table, where, columns=columns, checkpoints=checkpoints, tail=tail,
+        needs=drop_missing and (*chosen.inputs, "loss"), best_of=best_of, across=across,
+        sizes=sizes,
+    )  # fmt: skip
     show_understood(runs)
 
     from bayescale.checking.validation import backtest as scored

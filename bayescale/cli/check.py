@@ -78,12 +78,12 @@ def check(
     residuals (checks and reading), priors (coefficients and reading) and, with a budget,
     sensitivity (budget, of, components and reading).
     """
-    from bayescale.cli.inputs import find_law, number, whole
+    from bayescale.cli.inputs import find_law, flop_budget, whole
     from bayescale.cli.saved import check_ungrouped, open_fit
 
     show, sown = printer(json, False), whole("--seed", seed)
     options = plan_options(fixed, choose, bounds, cost)
-    wanted = None if budget is None else number("--budget", budget)
+    wanted = None if budget is None else flop_budget(budget).flops
     given = {"--of": of, "--group": group} | {f"--{n}": x for n, x in options.items()}
     extra = [name for name, value in given.items() if value is not None]
     if wanted is None and extra:

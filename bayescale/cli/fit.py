@@ -9,17 +9,21 @@ import typer
 
 from bayescale.cli import completion
 from bayescale.cli.options import (
+    Across,
     AnyLaw,
+    BestOf,
     Calibrated,
     Checkpoints,
     Columns,
     Csv,
+    DropMissing,
     Force,
     Json,
     Method,
     Noise,
     Prob,
     Seed,
+    Sizes,
     Table,
     Tail,
     Where,
@@ -87,6 +91,10 @@ def runs(
     columns: Columns = None,
     checkpoints: Checkpoints = None,
     tail: Tail = None,
+    drop_missing: DropMissing = False,
+    best_of: BestOf = None,
+    across: Across = None,
+    sizes: Sizes = None,
     force: Force = False,
     json: Json = False,
     csv: Csv = False,
@@ -113,7 +121,10 @@ def runs(
         document = tables_document()
         show(document, document["tables"], show_tables)
         return
-    table = read_runs(name, where, columns=columns, checkpoints=checkpoints, tail=tail)
+    table = read_runs(
+        name, where, columns=columns, checkpoints=checkpoints, tail=tail, needs=drop_missing,
+        best_of=best_of, across=across, sizes=sizes,
+    )  # fmt: skip
     show_understood(table)
     document = table_document(table)
     if output is not None:
@@ -133,6 +144,10 @@ def fit(
     columns: Columns = None,
     checkpoints: Checkpoints = None,
     tail: Tail = None,
+    drop_missing: DropMissing = False,
+    best_of: BestOf = None,
+    across: Across = None,
+    sizes: Sizes = None,
     calibrated: Calibrated = False,
     noise: Noise = None,
     discrepancy: Annotated[
@@ -229,8 +244,12 @@ def fit(
     if output is not None:
         check_fit_path(output, force=force)
     chosen = find_law(law)
-    table_of_runs = read_runs(table, where, columns=columns, checkpoints=checkpoints, tail=tail)
-    read_columns(table_of_runs, (*chosen.inputs, "loss"), extra=chosen.variables)
+    needed = (*chosen.inputs, "loss")
+    table_of_runs = read_runs(
+        table, where, columns=columns, checkpoints=checkpoints, tail=tail,
+        needs=drop_missing and needed, best_of=best_of, across=across, sizes=sizes,
+    )  # fmt: skip
+    read_columns(table_of_runs, needed, extra=chosen.variables)
     show_understood(table_of_runs)
 
     from bayescale.cli.output import message

@@ -18,12 +18,15 @@ from bayescale.language.law import Law
 if TYPE_CHECKING:
     import pandas as pd
 
+    from bayescale.decisions.budgets import Budget
+
 
 __all__ = [
     "assignments",
     "bounds",
     "find_cost",
     "find_law",
+    "flop_budget",
     "number",
     "read_runs",
     "show_understood",
@@ -41,6 +44,20 @@ def number(name: str, text: str) -> float:
         return parse_number(text)
     except InputError as error:
         raise InputError(f"{name}: {error}") from None
+
+
+def flop_budget(text: str, name: str = "--budget") -> Budget:
+    """The budget given for an option, its factors said on standard error."""
+    from bayescale.cli.output import message
+    from bayescale.decisions.budgets import parse_budget
+
+    try:
+        found = parse_budget(text)
+    except InputError as error:
+        raise InputError(f"{name}: {error}", code=error.code) from None
+    if found.words:
+        message("budget", found.words, "dim")
+    return found
 
 
 def whole(name: str, text: str, most: int | None = None) -> int:
@@ -228,17 +245,23 @@ def read_runs(
     columns: Sequence[str] | None = None,
     checkpoints: str | None = None,
     tail: str | None = None,
+    needs: bool | Sequence[str] = False,
+    best_of: str | None = None,
+    across: str | None = None,
+    sizes: str | None = None,
 ) -> pd.DataFrame:
-    """A table of runs: a CSV, TSV, Parquet or JSON-lines file, or one of the package by name.
+    """A table of runs: a file that ``read_runs`` reads, or one of the package by name.
 
     Parameters
     ----------
     source
-        Path or name; ``-`` reads CSV from standard input.
+        Path or name; ``-`` reads from standard input.
     where
         A pandas query that says which rows to keep.
-    columns, checkpoints, tail
+    columns, checkpoints, tail, best_of, across, sizes
         What the options of these names give, for files.
+    needs
+        Whether to drop rows that lack values, or the quantities that they may not lack.
 
     Raises
     ------
@@ -246,7 +269,13 @@ def read_runs(
         If there is no such table, it cannot be read, or the query is wrong or keeps no rows.
     """
     path = Path(source)
-    given = {"--column": columns or None, "--checkpoints": checkpoints, "--tail": tail}
+    given: dict[str, Any] = {
+        "--column": columns or None,
+        "--checkpoints": checkpoints,
+        "--tail": tail,
+    }
+    given |= {"--drop-missing": needs or None, "--best-of": best_of, "--across": across}
+    given |= {"--sizes": sizes}
     if source != "-" and not path.suffix and not path.exists() and path.name == source:
         from bayescale.tables.bundled import list_runs, load_runs
 
@@ -256,22 +285,26 @@ def read_runs(
             meant = f"; did you mean {near[0]!r}?" if near else ""
             raise InputError(
                 f"there is neither a file nor a table {source!r}{meant} "
-                f"(tables: {', '.join(known)})"
+                f"(tables: {', '.join(known)})",
+                code="no-file",
             )
         if idle := [option for option, value in given.items() if value is not None]:
             raise InputError(f"{idle[0]} is about a file; {source} is a table of the package")
-        runs = load_runs(source)
-    else:
-        from bayescale.tables.curves import TAIL
-        from bayescale.tables.reading import read_runs as read
+        return _where(load_runs(source), where)
+    from bayescale.tables.curves import TAIL
+    from bayescale.tables.reading import read_runs as read
 
-        runs = read(
-            source,
-            columns=_columns(columns or []),
-            checkpoints=checkpoints or "refuse",
-            tail=TAIL if tail is None else number("--tail", tail),
-        )
-    return runs if where is None else _where(runs, where)
+    return read(
+        source,
+        columns=_columns(columns or []),
+        where=where,
+        drop_missing=needs,
+        best_of=[name.strip() for name in best_of.split(",")] if best_of else (),
+        across=across,
+        sizes=sizes,
+        checkpoints=checkpoints or "refuse",
+        tail=TAIL if tail is None else number("--tail", tail),
+    )
 
 
 def _columns(given: Sequence[str]) -> dict[str, str]:
@@ -288,29 +321,24 @@ def show_understood(runs: pd.DataFrame) -> None:
         return
     message("read", f"{runs.attrs['name']}, {len(runs)} runs", "dim")
     for one in runs.attrs["understood"]:
-        source = f"column {one['column']!r}" + (f" ({one['note']})" if one["note"] else "")
+        source = f"from column {one['column']!r}" if one["column"] else "worked out:"
+        if one["note"]:
+            source += f" ({one['note']})" if one["column"] else f" {one['note']}"
         write = (lambda x: f"{x:.4g}") if one["name"] == "loss" else format_number
         ends = [write(one[end]) for end in ("low", "high") if end in one]
         unit = f" {one['unit']}" if one["unit"] else ""
         spread = f": {' to '.join(dict.fromkeys(ends))}{unit}" if ends else ""
-        message("read", f"{one['name']} from {source}{spread}", "dim")
+        message("read", f"{one['name']} {source}{spread}", "dim")
     for note in filter(None, runs.attrs["notes"].split("\n")):
         message("note", note, "dim")
 
 
-def _where(runs: pd.DataFrame, where: str) -> pd.DataFrame:
-    try:
-        keep = runs.eval(where)
-        if getattr(getattr(keep, "dtype", None), "kind", "") != "b":
-            raise ValueError("it does not say yes or no for every row")
-        kept = runs[keep.fillna(False)]
-    except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(
-            f"--where {where!r}: {reason}; it is a pandas query, such as 'N > 1e9 and D < 1e12', "
-            f"over the columns {', '.join(map(str, runs.columns))}"
-        ) from None
-    if not len(kept):
-        raise InputError(f"--where {where!r} keeps none of the {len(runs)} rows")
-    kept.attrs = dict(runs.attrs)
+def _where(runs: pd.DataFrame, where: str | None) -> pd.DataFrame:
+    """The rows of one of the package's tables that a query keeps."""
+    from bayescale.tables.rows import selected
+
+    if where is None:
+        return runs
+    kept = runs[selected(runs, runs, where)]
+    kept.attrs = dict(runs.attrs) | {"where": where}
     return kept

@@ -106,7 +106,7 @@ def next(
     gain (nats, or nats squared) and its Monte Carlo error, per_flop, share of what there is now
     (of a batch: taken off by all down to that run), and regret or sd, what is then left.
     """
-    from bayescale.cli.inputs import assignments, number, read_runs, whole
+    from bayescale.cli.inputs import assignments, flop_budget, number, read_runs, whole
     from bayescale.cli.plans import check_plot_path
     from bayescale.cli.saved import open_one
 
@@ -120,7 +120,7 @@ def next(
         )
     check_where(where, table)
     settings: dict[str, Any] = {
-        "budget": None if budget is None else number("--budget", budget),
+        "budget": None if budget is None else flop_budget(budget).flops,
         "target": run or None,
         "most": None if most is None else number("--most", most),
         "batch": None if batch is None else whole("--batch", batch),
@@ -159,16 +159,18 @@ def _show(document: Mapping[str, Any]) -> None:
     from bayescale.cli.output import aside, say, show
     from bayescale.cli.results import note_simulated
     from bayescale.common.quantities import format_number
+    from bayescale.language.variables import short_unit
 
     variance = document["objective"] == "variance"
     what = "standard deviation of the target's loss" if variance else "expected regret"
     left = "sd" if variance else "regret"
-    say(f"Now: {what} {document['now']:.4f} nats.", "bold")
+    unit = short_unit(document["loss_unit"])
+    say(f"Now: {what} {document['now']:.4f} {unit}.", "bold")
     runs = document["runs"]
     after = ("flops", "gain", "error", "per_flop", "share", left)
     inputs = [name for name in runs[0] if name not in after]
     words = [name for name in inputs if isinstance(runs[0][name], str)]
-    per = "nats²/FLOP" if variance else "nats/FLOP"
+    per = f"{unit}{'²' if variance else ''}/FLOP"
     rows: list[list[str | Span]] = []
     for run in runs[:_SHOWN]:
         cells = [run[n] if n in words else format_number(run[n]) for n in inputs]

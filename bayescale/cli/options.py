@@ -13,16 +13,20 @@ from bayescale.cli import completion
 from bayescale.common.errors import InputError
 
 __all__ = [
+    "Across",
     "AnyLaw",
+    "BestOf",
     "Bounds",
     "Budgets",
     "Calibrated",
     "Checkpoints",
+    "Chip",
     "Choose",
     "Columns",
     "Cost",
     "Csv",
     "Cuts",
+    "DropMissing",
     "FitFile",
     "Fixed",
     "Force",
@@ -35,6 +39,7 @@ __all__ = [
     "OwnLaws",
     "Prob",
     "Seed",
+    "Sizes",
     "Table",
     "Tail",
     "Where",
@@ -95,7 +100,7 @@ Table = Annotated[
     typer.Argument(
         metavar="RUNS",
         autocompletion=completion.tables,
-        help="A CSV, Parquet or JSON-lines file, a table that bayescale runs lists, or -.",
+        help="A file (CSV, JSON, Excel ...), a table that bayescale runs lists, or -.",
     ),
 ]
 Where = Annotated[
@@ -107,7 +112,32 @@ Columns = Annotated[
     typer.Option(
         "--column",
         metavar="NAME=COLUMN",
-        help="The file's column for an input, loss or run; N=size*1e9 converts its unit.",
+        help="The file's column for an input, loss or run; N=size*1e9 converts its unit, "
+        "D=steps*batch*2048 multiplies, N=Name:model-{} takes the number out of a text.",
+    ),
+]
+DropMissing = Annotated[
+    bool,
+    typer.Option("--drop-missing", help="Leave out, and name, rows that lack what is needed."),
+]
+BestOf = Annotated[
+    str | None,
+    typer.Option(
+        "--best-of",
+        metavar="COLUMN,...",
+        help="Of a sweep over these columns keep the best run of each configuration.",
+    ),
+]
+Across = Annotated[
+    str | None,
+    typer.Option(
+        "--across", metavar="NAME", help="What the numbers across a wide table are: flops or D."
+    ),
+]
+Sizes = Annotated[
+    str | None,
+    typer.Option(
+        "--sizes", metavar="FILE", help="Each run's N and D, for the points of a tracker's chart."
     ),
 ]
 Checkpoints = Annotated[
@@ -153,7 +183,18 @@ Calibrated = Annotated[
 ]
 Budgets = Annotated[
     list[str],
-    typer.Option("--budget", metavar="FLOP", help="Training compute; may be given several times."),
+    typer.Option(
+        "--budget",
+        metavar="FLOP",
+        help="Training compute: 1e23, '64 H100 x 21 days at 40% MFU', '$50k at $2/GPU-hour on "
+        "H100'; may be given several times.",
+    ),
+]
+Chip = Annotated[
+    str | None,
+    typer.Option(
+        "--gpu", metavar="CHIP", help="Also hours of it: 'H100 at 40% MFU' beside every plan."
+    ),
 ]
 Fixed = Annotated[
     list[str] | None,

@@ -23,16 +23,18 @@ from bayescale.cli.results import (
 )
 from bayescale.common.errors import InputError
 from bayescale.common.quantities import format_number
-from bayescale.language.variables import variable
+from bayescale.language.variables import short_unit, variable
 
 if TYPE_CHECKING:
     import xarray as xr
 
+    from bayescale.decisions.budgets import Budget
     from bayescale.fitting.fits import Fit
 
 __all__ = [
     "allocation_document",
     "check_plot_path",
+    "chip_hours",
     "decision_document",
     "plot_allocation",
     "show_allocation",
@@ -43,7 +45,26 @@ __all__ = [
 # --- allocate -------------------------------------------------------------------------------------
 
 
-def allocation_document(fit: Fit, best: xr.Dataset, prob: float) -> dict[str, Any]:
+def chip_hours(asked: Sequence[Budget], gpu: str | None) -> dict[float, dict[str, float]]:
+    """Hours of a chip by budget in FLOPs: of the one that pays for it, or of the one asked for."""
+    from bayescale.decisions.budgets import parse_chip
+
+    chip = None if gpu is None else parse_chip(gpu)
+    found = {}
+    for one in asked:
+        of = chip or one
+        hours = of.hours_of(one.flops)
+        if hours is not None and of.device is not None and of.mfu is not None:
+            found[one.flops] = {f"{of.device.name} at {100 * of.mfu:g} %": hours}
+    return found
+
+
+def allocation_document(
+    fit: Fit,
+    best: xr.Dataset,
+    prob: float,
+    hours: Mapping[float, Mapping[str, float]] | None = None,
+) -> dict[str, Any]:
     """The optimal allocation of every budget."""
     budgets = []
     for i, budget in enumerate(best.budget.values):
@@ -53,6 +74,8 @@ def allocation_document(fit: Fit, best: xr.Dataset, prob: float) -> dict[str, An
             "extrapolation": float(at.extrapolation),
             "at_bound": float(at.at_bound),
         }
+        if held := (hours or {}).get(float(budget)):
+            entry["chip_hours"] = dict(held)
         for name in fit.law.inputs:
             entry[name] = summary(at[name], prob)
             if variable(name, fit.law.variables).scale is None:
@@ -69,23 +92,26 @@ def allocation_document(fit: Fit, best: xr.Dataset, prob: float) -> dict[str, An
 def show_allocation(document: Mapping[str, Any]) -> None:
     """The optimal allocation for people."""
     budgets = document["budgets"]
-    skipped = ("budget", "extrapolation", "at_bound", "loss")
+    skipped = ("budget", "extrapolation", "at_bound", "loss", "chip_hours")
     inputs = [name for name in budgets[0] if name not in skipped]
     ratios = ["compute"] if any(np.isfinite(one["extrapolation"]) for one in budgets) else []
     rows: list[list[str | Span]] = []
+    chips = list(dict.fromkeys(name for one in budgets for name in one.get("chip_hours", {})))
     for one in budgets:
         row: list[str | Span] = [format_number(one["budget"])]
+        held = one.get("chip_hours", {})
+        row += [format_number(held[name]) if name in held else "-" for name in chips]
         row += [times(one["extrapolation"]) for _ in ratios]
         for name in inputs:
             choices = one[name].get("choices")
             row.append(_choices(choices) if choices else _span(one[name], format_number))
         rows.append([*row, _span(one["loss"], "{:.4f}".format)])
-    show(["budget", *ratios, *inputs, "loss"], rows)
+    show(["budget", *(f"hours of {name}" for name in chips), *ratios, *inputs, "loss"], rows)
     note_simulated(document)
     share = percent(document["prob"])
     aside(
         f"Median and {share} interval of the optimum of each posterior draw; budgets in FLOP, "
-        "loss in nats per token, the mean at the optimum."
+        f"loss in {document['loss_unit']}, the mean at the optimum."
     )
     if ratios:
         aside(beyond(document))
@@ -104,7 +130,12 @@ def _choices(choices: Iterable[Mapping[str, float]]) -> str:
 # --- decide ---------------------------------------------------------------------------------------
 
 
-def decision_document(fit: Fit, plan: xr.Dataset, prob: float) -> dict[str, Any]:
+def decision_document(
+    fit: Fit,
+    plan: xr.Dataset,
+    prob: float,
+    hours: Mapping[float, Mapping[str, float]] | None = None,
+) -> dict[str, Any]:
     """The plan of least expected loss at every budget."""
     budgets = []
     for i, budget in enumerate(plan.budget.values):
@@ -113,6 +144,9 @@ def decision_document(fit: Fit, plan: xr.Dataset, prob: float) -> dict[str, Any]
         budgets.append(
             {
                 "budget": float(budget),
+                **(
+                    {"chip_hours": dict(held)} if (held := (hours or {}).get(float(budget))) else {}
+                ),
                 "extrapolation": float(at.extrapolation),
                 "plan": {name: float(at[name]) for name in fit.law.inputs},
                 "expected_loss": float(at.expected_loss),
@@ -133,25 +167,30 @@ def decision_document(fit: Fit, plan: xr.Dataset, prob: float) -> dict[str, Any]
 
 def show_decision(document: Mapping[str, Any]) -> None:
     """The plan of least expected loss, in words."""
-    share = percent(document["prob"])
+    share, unit = percent(document["prob"]), short_unit(document["loss_unit"])
     for i, one in enumerate(document["budgets"]):
         if i:
             say()
         say(f"With {format_number(one['budget'])} FLOP train {_plan(one['plan'])}.", "bold")
+        for chip, count in one.get("chip_hours", {}).items():
+            say(f"That is {format_number(count)} hours of one {chip} of its peak.", indent=2)
         loss, regret = one["loss"], one["regret"]
         certain = loss["lower"] == loss["upper"]
         spread = f" ({share} interval {loss['lower']:.4f} to {loss['upper']:.4f} of the mean loss, "
         spread += "about which a single run scatters)"
-        say(f"Expected loss: {one['expected_loss']:.4f} nats{'' if certain else spread}.", indent=2)
+        say(
+            f"Expected loss: {one['expected_loss']:.4f} {unit}{'' if certain else spread}.",
+            indent=2,
+        )
         if not certain:
             tail = percent((1 + document["prob"]) / 2)
             most = f"; at most {regret['upper']:.4f} with {tail} probability"
             say(
-                f"Expected regret: {_nats(one['expected_regret'])} nats against the best plan if "
+                f"Expected regret: {_nats(one['expected_regret'])} {unit} against the best plan if "
                 f"the law's coefficients were known{most if regret['upper'] >= 5e-5 else ''}.",
                 indent=2,
             )
-        say(_band(one, document["within"]), indent=2)
+        say(_band(one, document["within"], unit), indent=2)
         if np.isfinite(one["extrapolation"]):
             ratio = one["extrapolation"]
             given = f": the interval {holds_if(document)}" if ratio > 1 else ""
@@ -167,7 +206,7 @@ def _plan(plan: Mapping[str, float]) -> str:
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
-def _band(one: Mapping[str, Any], within: float) -> str:
+def _band(one: Mapping[str, Any], within: float, unit: str) -> str:
     wide = {name: b for name, b in one["band"].items() if b["upper"] > b["lower"] * (1 + 1e-9)}
     if not wide:
         return "The budget leaves nothing free: there is one such plan."
@@ -178,7 +217,7 @@ def _band(one: Mapping[str, Any], within: float) -> str:
     elif others:
         spans = ", ".join(f"{name} from {_ends(wide[name])}" for name in others)
         text = f"{text}, or {spans}, the rest chosen to match,"
-    return f"{text} costs at most {within:g} nats more."
+    return f"{text} costs at most {within:g} {unit} more."
 
 
 def _ends(band: Mapping[str, float], *, falling: bool = False) -> str:

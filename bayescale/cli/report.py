@@ -96,12 +96,13 @@ def report(
 
     An earlier report is replaced, another file only with --force.
     """
-    from bayescale.cli.inputs import find_law, number, whole
+    from bayescale.cli.inputs import find_law, flop_budget, number, whole
     from bayescale.cli.output import say
     from bayescale.cli.saved import open_fits
 
     share, sown = probability(prob), whole("--seed", seed)
-    flop = None if budget is None else number("--budget", budget)
+    if budget is not None:
+        flop_budget(budget)
     give_up = number("--within", within)
     ends = None if span is None else _span(span)
     options = plan_options(fixed, choose, bounds, cost)
@@ -128,7 +129,7 @@ def report(
         write_report(
             loaded,
             output,
-            budget=flop,
+            budget=budget,
             span=ends,
             question=question,
             prob=share,

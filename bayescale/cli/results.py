@@ -11,6 +11,7 @@ from bayescale.cli.output import Span, aside, conclude, say, show
 from bayescale.common.errors import InputError
 from bayescale.common.quantities import format_number
 from bayescale.language.compute import law_flops
+from bayescale.language.variables import LOSS_UNIT, short_unit
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,6 +73,7 @@ def head_of(fit: Fit, prob: float) -> dict[str, Any]:
         "published": about.get("published"),
         "simulated": bool(about.get("simulated", False)),
         "calibrated": bool(about.get("knots")),
+        "loss_unit": fit.loss_unit,
         "prob": prob,
     }
 
@@ -146,7 +148,8 @@ def show_fit(document: Mapping[str, Any]) -> None:
     """A fit for people."""
     show_trust(document)
     say()
-    sets = document["published_coefficients"] if document["units"] == "raw" else {}
+    alike = document["units"] == "raw" and document["loss_unit"] == LOSS_UNIT
+    sets = document["published_coefficients"] if alike else {}
     rows: list[list[str | Span]] = []
     for name, values in (document["coefficients"] | document["noise_parameters"]).items():
         plain = name.partition("[")[0]
@@ -155,7 +158,9 @@ def show_fit(document: Mapping[str, Any]) -> None:
     interval = f"{percent(document['prob'])} interval"
     show(["coefficient", "median", interval, *sets], rows, left=["coefficient"], droppable=True)
     if document["units"] == "raw":
-        aside("In raw units: plain counts, losses in nats. Published values stand beside.")
+        unit = short_unit(document["loss_unit"])
+        known = " Published values stand beside." if sets else ""
+        aside(f"In raw units: plain counts, losses in {unit}.{known}")
     else:
         aside("In reference units: counts over their geometric mean; raw units are not defined.")
     if document["saved"]:
@@ -249,7 +254,8 @@ def show_prediction(document: Mapping[str, Any]) -> None:
     show(head, rows, left=[n for n in columns if isinstance(runs[0][n], str)])
     note_simulated(document)
     what = "the law's loss, about which runs scatter" if document["mean"] else "loss of a new run"
-    aside(f"loss: {what}, in nats per token; its median and {percent(document['prob'])} interval.")
+    unit = document["loss_unit"]
+    aside(f"loss: {what}, in {unit}; its median and {percent(document['prob'])} interval.")
     if ratio:
         aside(beyond(document))
 

@@ -10,14 +10,18 @@ import typer
 
 from bayescale.cli import completion
 from bayescale.cli.options import (
+    Across,
+    BestOf,
     Bounds,
     Budgets,
     Checkpoints,
+    Chip,
     Choose,
     Columns,
     Cost,
     Csv,
     Cuts,
+    DropMissing,
     FitFile,
     Fixed,
     Group,
@@ -27,6 +31,7 @@ from bayescale.cli.options import (
     OwnLaws,
     Prob,
     Seed,
+    Sizes,
     Tail,
     Where,
     Within,
@@ -61,6 +66,10 @@ def predict(
     columns: Columns = None,
     checkpoints: Checkpoints = None,
     tail: Tail = None,
+    drop_missing: DropMissing = False,
+    best_of: BestOf = None,
+    across: Across = None,
+    sizes: Sizes = None,
     mean: Annotated[
         bool, typer.Option("--mean", help="The law's loss, without the noise of a single run.")
     ] = False,
@@ -94,7 +103,10 @@ def predict(
     check_where(where, table)
     rows = None
     if table is not None:
-        rows = read_runs(table, where, columns=columns, checkpoints=checkpoints, tail=tail)
+        rows = read_runs(
+            table, where, columns=columns, checkpoints=checkpoints, tail=tail,
+            needs=drop_missing, best_of=best_of, across=across, sizes=sizes,
+        )  # fmt: skip
     fitted = open_fit(fit, find_law(law) if law else None, group)
     if fitted.about["noise"] is None and not mean:
         raise InputError(
@@ -130,6 +142,7 @@ def predict(
 def allocate(
     fit: FitFile,
     budget: Budgets,
+    gpu: Chip = None,
     fixed: Fixed = None,
     choose: Choose = None,
     bounds: Bounds = None,
@@ -152,21 +165,25 @@ def allocate(
 
       bayescale allocate fit.nc --budget 1e22 --budget 1e24
       bayescale allocate fit.nc --budget 1e24 --bounds N=:100B
+      bayescale allocate fit.nc --budget "64 H100 x 21 days at 40% MFU"
       bayescale allocate fit.nc --budget 1e24 --plot optimum.png
       bayescale allocate moe.nc --budget 1e23 --choose G=1,2,4,8 --json
       bayescale allocate fit.nc --budget 1e24 --cost with_inference \
           --fixed inference_tokens=2T
 
     JSON: law, noise, published, simulated, calibrated, prob and budgets, each with budget,
-    extrapolation (over the compute of the largest fitted run, or null), at_bound (share of draws
-    whose optimum a bound decides), and mean, median, lower and upper of every input and of loss;
-    a listed input has choices too, the probability that each value is the best.
+    chip_hours (by chip, where one is known), extrapolation (over the compute of the largest fitted
+    run, or null), at_bound (share of draws whose optimum a bound decides), and mean, median, lower
+    and upper of every input and of loss; a listed input has choices too, the probability that each
+    value is the best.
     """
-    from bayescale.cli.inputs import number
+    from bayescale.cli.inputs import flop_budget
+    from bayescale.cli.plans import chip_hours
     from bayescale.cli.saved import open_one
 
     show, share = printer(json, csv), probability(prob)
-    budgets = [number("--budget", text) for text in budget]
+    asked = [flop_budget(text) for text in budget]
+    budgets, hours = [one.flops for one in asked], chip_hours(asked, gpu)
     options = plan_options(fixed, choose, bounds, cost)
     if plot is not None:
         from bayescale.cli.plans import check_plot_path
@@ -179,7 +196,7 @@ def allocate(
 
     with progress_bar("allocate") as report:
         report("the optimum of every draw")
-        document = allocation_document(fitted, optimum(fitted, budgets, **options), share)
+        document = allocation_document(fitted, optimum(fitted, budgets, **options), share, hours)
         if plot is not None:
             from bayescale.cli.plans import plot_allocation
 
@@ -191,6 +208,7 @@ def allocate(
 def decide(
     fit: FitFile,
     budget: Budgets,
+    gpu: Chip = None,
     within: Within = "0.005",
     risk: Annotated[
         str,
@@ -229,6 +247,7 @@ def decide(
 
       bayescale decide fit.nc --budget 1e24
       bayescale decide fit.nc --budget 1e24 --bounds N=:100B --within 0.01
+      bayescale decide fit.nc --budget "$50k at $2/GPU-hour on H100"
       bayescale decide moe.nc --budget 1e23 --choose G=1,2,4,8 --json
       bayescale decide fit.nc --budget 1e24 --risk cvar --level 0.8
       bayescale decide fit.nc --budget 1e24 --plot regret.png
@@ -237,11 +256,13 @@ def decide(
     extrapolation, plan (every input), expected_loss, loss, expected_regret, regret (mean, median,
     lower, upper) and band (lower and upper of what varies among plans within that loss).
     """
-    from bayescale.cli.inputs import number
+    from bayescale.cli.inputs import flop_budget, number
+    from bayescale.cli.plans import chip_hours
     from bayescale.cli.saved import open_one
 
     show, share = printer(json, csv), probability(prob)
-    budgets = [number("--budget", text) for text in budget]
+    asked = [flop_budget(text) for text in budget]
+    budgets, hours = [one.flops for one in asked], chip_hours(asked, gpu)
     give_up, share_of = number("--within", within), number("--level", level)
     options = plan_options(fixed, choose, bounds, cost)
     if plot is not None:
@@ -257,7 +278,7 @@ def decide(
     with progress_bar("decide") as report:
         report("the plan of least expected loss")
         plan = best_plan(fitted, budgets, within=give_up, **attitude, **options)
-        document = decision_document(fitted, plan, share)
+        document = decision_document(fitted, plan, share, hours)
         if plot is not None:
             from bayescale.cli.plans import plot_decision
 

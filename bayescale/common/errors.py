@@ -7,6 +7,14 @@ class InputError(ValueError):
     The message names the column or input, the row where there is one, and the remedy. It is a
     `ValueError`, so code that catches those needs no change.
 
+    Parameters
+    ----------
+    message
+        What is wrong and how to undo it.
+    code
+        What kind of error it is, for programs: ``"missing-values"``, ``"checkpoints"``, ...;
+        ``"input"`` where it has no name of its own.
+
     Examples
     --------
     >>> from bayescale.common.errors import InputError
@@ -17,3 +25,7 @@ class InputError(ValueError):
     ...     print(error)
     'D': 20 is below 1e+06 tokens; if it is in billions, multiply it by 1e9
     """
+
+    def __init__(self, message: str = "", *, code: str = "input") -> None:
+        super().__init__(message)
+        self.code = code

@@ -191,7 +191,7 @@ def labelled(fit: Fit, space: Plans, found: Optimum) -> xr.Dataset:
         entry = variable(name, fit.law.variables)
         attrs = {"units": entry.unit, "long_name": entry.description or name}
         data[name] = (axes, found.plan[name].reshape(shape), attrs)
-    attrs = {"units": "nats per token", "long_name": "mean loss at the optimum"}
+    attrs = {"units": fit.loss_unit, "long_name": "mean loss at the optimum"}
     data["loss"] = (axes, found.value.reshape(shape), attrs)
     at_end = np.zeros(found.value.shape, dtype=bool)
     for one in ends(space, found.plan).values():

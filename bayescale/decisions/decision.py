@@ -113,7 +113,7 @@ def decide(
     '7.22e+10; as good: 3.6e+10 to 1.5e+11'
     """
     if not (np.isfinite(within) and within > 0):
-        raise InputError(f"within is a loss in nats above zero, not {within!r}")
+        raise InputError(f"within is a loss above zero, not {within!r}")
     if risk not in RISKS:
         raise InputError(f"risk={risk!r} is not known; choose one of {', '.join(RISKS)}")
     if not 0 < level < 1:
@@ -210,7 +210,7 @@ def _labelled(
 ) -> xr.Dataset:
     chains, axes = fit.posterior.sizes["chain"], ("chain", "draw", "budget")
     shape = (chains, len(loss) // chains, len(chosen.budgets))
-    nats, draw = {"units": "nats per token"}, fit.posterior.draw.values
+    nats, draw = {"units": fit.loss_unit}, fit.posterior.draw.values
     data: dict[str, Any] = {}
     for name in fit.law.inputs:
         entry = variable(name, fit.law.variables)

@@ -172,6 +172,7 @@ def next_runs(
         "objective": "variance" if now is None else "regret",
         "now": float(np.sqrt(start)) if now is None else start,
         "simulated": bool(fit.about.get("simulated", False)),
+        "loss_unit": fit.loss_unit,
         "batch": size,
         "rank": rank,
     }

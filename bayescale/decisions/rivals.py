@@ -193,7 +193,7 @@ def required_budget(
     """
     targets = np.atleast_1d(np.asarray(loss, dtype=float))
     if targets.ndim > 1 or not (np.isfinite(targets) & (targets > 0)).all():
-        raise InputError(f"loss is a positive number of nats, or a row of them, not {loss!r}")
+        raise InputError(f"loss is a positive number, or a row of them, not {loss!r}")
     plan: dict[str, Any] = {"cost": cost, "choose": choose, "fixed": fixed, "bounds": bounds}
     if isinstance(fit, Average):
         return fit.pooled(lambda member, _: required_budget(member, loss, **plan))
@@ -211,7 +211,7 @@ def required_budget(
         coords={
             "chain": fit.posterior.chain,
             "draw": fit.posterior.draw,
-            "loss": ("loss", targets, {"units": "nats per token"}),
+            "loss": ("loss", targets, {"units": fit.loss_unit}),
         },
         name="budget",
         attrs={"units": "FLOP", "long_name": "training compute for the target loss"},

@@ -58,6 +58,11 @@ class Average:
         raise AttributeError(f"'Average' object has no attribute {name!r}")
 
     @property
+    def loss_unit(self) -> str:
+        """Unit of the losses of the first fit."""
+        return next(iter(self.fits.values())).loss_unit
+
+    @property
     def runs(self) -> xr.Dataset | None:
         """The table of runs of the first fit."""
         return next(iter(self.fits.values())).runs

@@ -29,6 +29,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "by": (str, int, float, NoneType),
     "effects": (str, int, float, NoneType),
     "knots": (list,),
+    "loss_unit": (str,),
     "noise": (str, NoneType),
     "noise_centre": (dict,),
     "options": (dict,),
@@ -38,6 +39,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "simulated": (bool,),
     "table": (str,),
     "understood": (list,),
+    "where": (str,),
 }
 
 

@@ -17,7 +17,7 @@ from bayescale.common.files import is_intact, replacing, sealed
 from bayescale.common.version import __version__
 from bayescale.fitting.files import about_saved, damaged, read_tree, wrong_about, wrong_draws
 from bayescale.language.law import Law
-from bayescale.language.variables import variable
+from bayescale.language.variables import LOSS_UNIT, variable
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -59,6 +59,11 @@ class Fit:
     def reference(self) -> dict[str, float]:
         """What each input is divided by before it enters the law."""
         return self.about["reference"]
+
+    @property
+    def loss_unit(self) -> str:
+        """Unit of the losses that were fitted, in which every loss of the fit is."""
+        return str(self.about.get("loss_unit", LOSS_UNIT))
 
     @property
     def runs(self) -> xr.Dataset | None:

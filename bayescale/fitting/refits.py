@@ -155,6 +155,7 @@ def table_of(fit: Fit) -> pd.DataFrame:
     runs = fit.runs.to_dataframe()
     about = fit.about
     runs.attrs = {"name": about.get("table", ""), "simulated": about.get("simulated", False)}
+    runs.attrs |= {"loss_unit": fit.loss_unit, "where": about.get("where", "")}
     return runs
 
 

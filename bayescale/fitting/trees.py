@@ -11,6 +11,7 @@ import numpy as np
 
 from bayescale.fitting.fits import Fit, stamp
 from bayescale.language.priors import Prior
+from bayescale.language.variables import LOSS_UNIT
 from bayescale.posterior.density import Problem, log_posterior
 from bayescale.posterior.discrepancy import spread_of
 from bayescale.posterior.noise import features_centre
@@ -198,5 +199,7 @@ def _about(task: Problem, runs: pd.DataFrame) -> dict[str, Any]:
         "noise_centre": features_centre(task.law, task.inputs) if task.noise.scaled else {},
         "table": str(runs.attrs.get("name", "")),
         "understood": runs.attrs.get("understood", []),
+        "loss_unit": str(runs.attrs.get("loss_unit", LOSS_UNIT)),
+        "where": str(runs.attrs.get("where", "")),
         "simulated": bool(runs.attrs.get("simulated", False)),
     }

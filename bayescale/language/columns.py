@@ -187,7 +187,9 @@ def read_columns(
             needs = [need for rule in _RULES.get(name, ()) for need in rule.needs]
             sources = [variable(need, extra) for need in needs if need not in present]
             known = variable(name, extra)
-            raise InputError(remedies.missing_column(known, present, VARIABLES, sources))
+            hint = runs.attrs.get("hints", {}).get(name, "")
+            said = remedies.missing_column(known, present, VARIABLES, sources, hint)
+            raise InputError(said, code="no-column")
         given = {need: columns[need] if need in columns else read(need) for need in rule.needs}
         # Before deriving from them, or the complaint would be about a column nobody wrote.
         _check_active(given, runs.index)
@@ -211,10 +213,11 @@ def _refusal(
     reason: str,
     remedy: str,
     note: str = "",
+    code: str = "out-of-range",
 ) -> InputError:
     """Put an error together: the column and first row, the reason, how many, the remedy."""
     place, number = remedies.where(name, bad, rows, note), remedies.how_many(bad, rows)
-    return InputError(f"{place}: {reason}{number}; {remedy}")
+    return InputError(f"{place}: {reason}{number}; {remedy}", code=code)
 
 
 def _checked(
@@ -229,15 +232,10 @@ def _checked(
         raise _refusal(name, bad, rows, reason, remedy, note)
     array = _as_float(raw)
 
-    bad = np.isnan(array)
+    bad = ~np.isfinite(array)
     if bad.any():
-        drop = f"drop such rows with runs.dropna(subset=[{name!r}]) or fill them in"
-        remedy = drop if in_table else "give a number"
-        raise _refusal(name, bad, rows, "the value is missing", remedy, note)
-    bad = np.isinf(array)
-    if bad.any():
-        remedy = "correct it or leave it out"
-        raise _refusal(name, bad, rows, "the value is infinite", remedy, note)
+        reason, remedy = remedies.no_value(name, array[bad], in_table=in_table)
+        raise _refusal(name, bad, rows, reason, remedy, note, code="missing-values")
     for bad, limit in _out_of_range(known, array):
         if bad.any():
             reason = f"{array[bad].flat[0]:.10g} {limit}"

@@ -13,30 +13,65 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescale.common.wording import column_option, here, listed
+
 if TYPE_CHECKING:
     import pandas as pd
 
     from bayescale.language.variables import Variable
 
 
+_PLACE = re.compile(r"(?:^|\()(?:line|row|entry) \d+\)?$")
+
+
 def where(name: str, bad: np.ndarray, rows: Sequence[Any] | pd.Index | None, note: str = "") -> str:
     """Name the column and the first bad row, or the input and the first bad element."""
     position = int(np.flatnonzero(bad)[0])
     if rows is not None:
-        label = rows[position]
-        label = label.item() if isinstance(label, np.generic) else label
-        return f"column {name!r}{note}, row {label!r}"
+        return f"column {name!r}{note}, {called(rows[position])}"
     if bad.ndim == 0:
         return f"{name!r}{note}"
     index = tuple(int(i) for i in np.unravel_index(position, bad.shape))
     return f"{name!r}{note}, element {index[0] if len(index) == 1 else index}"
 
 
+def called(label: Any) -> str:
+    """How to call a row: by its run's name and line where its table says so.
+
+    Examples
+    --------
+    >>> called("run2 (line 4)"), called(3), called("b")
+    ('run2 (line 4)', 'row 3', "row 'b'")
+    """
+    label = label.item() if isinstance(label, np.generic) else label
+    if isinstance(label, str) and _PLACE.search(label):
+        return label
+    return f"row {label!r}"
+
+
 def how_many(bad: np.ndarray, rows: Sequence[Any] | pd.Index | None) -> str:
     """Count the bad rows or values; nothing for a single number."""
     if bad.ndim == 0:
         return ""
-    return f" ({int(bad.sum())} of {bad.size} {'rows' if rows is not None else 'values'})"
+    also = ""
+    if rows is not None and int(bad.sum()) > 1:
+        others = [called(rows[int(i)]) for i in np.flatnonzero(bad)[1:]]
+        also = f", also {listed(others, 5)}"
+    return f" ({int(bad.sum())} of {bad.size} {'rows' if rows is not None else 'values'}{also})"
+
+
+def no_value(name: str, bad: np.ndarray, *, in_table: bool) -> tuple[str, str]:
+    """Return the reason and the remedy for values that are missing or infinite."""
+    reason = f"the value is {'missing' if np.isnan(bad.flat[0]) else 'infinite'}"
+    if not np.isnan(bad).all() and not np.isinf(bad).all():
+        reason = "the value is missing or infinite"
+    if not in_table:
+        return reason, "give a finite number"
+    return reason, here(
+        python=f"leave such rows out with read_runs(..., drop_missing=True) or "
+        f"runs.dropna(subset=[{name!r}]), or fill them in",
+        prompt="leave such runs out with --drop-missing, or fill them in",
+    )
 
 
 _SUFFIXES = {"": 1.0, "K": 1e3, "M": 1e6, "B": 1e9, "G": 1e9, "T": 1e12}
@@ -104,17 +139,28 @@ def out_of_range(known: Variable, bad: np.ndarray) -> str:
     return "; ".join(guesses) or "check its unit and correct it, or leave it out"
 
 
+# When a constant or another column would serve, and from what else the quantity follows.
 _SUPPLY = {
-    "N": "it follows from N_active and S",
-    "N_active": "if every run is dense, use runs.assign(N_active=runs['N']); "
-    "otherwise it follows from N and S",
-    "S": "if every run is dense, use runs.assign(S=0.0); otherwise it follows from N and N_active",
-    "G": "if experts are as wide as the dense layer, use runs.assign(G=1.0)",
-    "experts": "if every run is dense, use runs.assign(experts=1)",
-    "expansion": "if every run is dense, use runs.assign(expansion=1.0)",
-    "D_unique": "if no token was repeated, use runs.assign(D_unique=runs['D'])",
-    "flops": "it follows from N_active and D",
+    "N": ("", "", "it follows from flops and D, or from N_active and S"),
+    "D": ("", "", "it follows from flops and N, or from steps, batch size and sequence length"),
+    "N_active": ("if every run is dense", "N", "otherwise it follows from N and S"),
+    "S": ("if every run is dense", "0.0", "otherwise it follows from N and N_active"),
+    "G": ("if experts are as wide as the dense layer", "1.0", ""),
+    "experts": ("if every run is dense", "1", ""),
+    "expansion": ("if every run is dense", "1.0", ""),
+    "D_unique": ("if no token was repeated", "D", "otherwise it follows from D and epochs"),
+    "flops": ("", "", "it follows from N and D"),
 }
+
+
+def _supply(name: str) -> str:
+    """How to supply a quantity."""
+    case, value, follows = _SUPPLY.get(name, ("", "", "add it to the table"))
+    if not case:
+        return follows
+    of = f"runs[{value!r}]" if value[0].isalpha() else value
+    way = here(python=f"use runs.assign({name}={of})", prompt=f"add a column {name} with {value}")
+    return "; ".join(filter(None, (f"{case}, {way}", follows)))
 
 
 def missing_column(
@@ -122,26 +168,33 @@ def missing_column(
     columns: Sequence[str],
     vocabulary: Container[str],
     sources: Iterable[Variable] = (),
+    hint: str = "",
 ) -> str:
     """Say that a column is missing, what is there, and how to supply it.
 
-    `sources` are the variables, missing as well, from which it would follow.
+    `sources` are the variables, missing as well, from which it would follow; `hint` is what whoever
+    read the table found instead.
     """
     name = known.name
     meaning = f" ({known.description})" if known.description else ""
-    listed = ", ".join(repr(column) for column in columns) or "none"
-    remedy = _SUPPLY.get(name, "add it to the table")
+    shown = ", ".join(repr(column) for column in columns) or "none"
+    if hint:
+        return f"the table has no column {name!r}{meaning}; {hint}; its columns are {shown}"
+    remedy = _supply(name)
     # A header that already means something else is not offered: it would leave that one missing.
     free = [column for column in columns if column not in vocabulary]
     for wanted in (known, *sources):
         near = _nearest(wanted, free)
         if near is not None:
-            remedy = f'if {near!r} is {wanted.name}, use runs.rename(columns={{"{near}": '
-            remedy += f'"{wanted.name}"}})'
+            way = here(
+                python=f'use runs.rename(columns={{"{near}": "{wanted.name}"}})',
+                prompt=f"give {column_option(wanted.name, near)}",
+            )
+            remedy = f"if {near!r} is {wanted.name}, {way}"
             if wanted is not known:
                 remedy += f", from which {name} follows"
             break
-    return f"the table has no column {name!r}{meaning}; its columns are {listed}; {remedy}"
+    return f"the table has no column {name!r}{meaning}; its columns are {shown}; {remedy}"
 
 
 def _nearest(known: Variable, columns: Sequence[str]) -> str | None:

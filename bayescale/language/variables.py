@@ -18,7 +18,10 @@ from typing import Any
 
 from bayescale.common.errors import InputError
 
-__all__ = ["VARIABLES", "Variable", "variable"]
+__all__ = ["LOSS_UNIT", "VARIABLES", "Variable", "short_unit", "variable"]
+
+#: The unit of losses where a table says nothing else.
+LOSS_UNIT = "nats per token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +93,8 @@ _TOKENS = Variable("", unit="tokens", low=1e6, high=1e18, low_open=False, scale=
 _FROM_ONE = Variable("", low=1.0, high=1e6, low_open=False)
 _SHARE = Variable("", low=0.0, high=1.0, low_open=False, high_open=True)
 _RATIO = Variable("", low=1 / 64, high=4096.0, low_open=False)
-_FLOP = Variable("", unit="FLOP", low=1e10, high=1e32, low_open=False)
-_NATS = Variable("", unit="nats per token", low=0.0, high=100.0)
+_FLOP = Variable("", unit="FLOP", low=1e10, high=1e32, low_open=False, scale="flops")
+_NATS = Variable("", unit=LOSS_UNIT, low=0.0, high=100.0)
 
 # Name, range and unit, what it counts, and headers by which other people's tables call it.
 _VOCABULARY = (
@@ -130,6 +133,17 @@ _VOCABULARY = (
 
 VARIABLES: Mapping[str, Variable] = MappingProxyType({entry.name: entry for entry in _VOCABULARY})
 """The vocabulary, by name (read only)."""
+
+
+def short_unit(unit: str) -> str:
+    """A unit of losses as it stands after a difference of two.
+
+    Examples
+    --------
+    >>> short_unit("nats per token"), short_unit("bits per byte")
+    ('nats', 'bits per byte')
+    """
+    return unit.removesuffix(" per token")
 
 
 def variable(name: str, extra: Iterable[Variable] = ()) -> Variable:

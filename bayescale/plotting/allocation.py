@@ -99,7 +99,8 @@ def plot_allocation(
     spaces = {name: plans(fit, **options) for name, fit in named.items()}
     wanted = _wanted(list(spaces.values()), show)
     best = {name: allocate(fit, budgets, **options) for name, fit in named.items()}
-    extra = next(iter(named.values())).law.variables
+    first = next(iter(named.values()))
+    extra, unit = first.law.variables, first.loss_unit
     across = {1: 1, 2: 2, 3: 3, 4: 2}.get(len(wanted), 3)
     size = (6, 2.4) if len(wanted) in (2, 3) else (6, 4)
     with style():
@@ -113,7 +114,7 @@ def plot_allocation(
                 draw_band(panel, budgets, values, probs, steps=listed, **look)
                 drawn.append(interval(values, probs[0]).values)
             levels = [one[what] for one in next(iter(spaces.values())).listed if what in one]
-            _scale_quantity(panel, what, np.array(levels or drawn), extra)
+            _scale_quantity(panel, what, np.array(levels or drawn), extra, unit)
             if 1 < len(set(levels)) <= _MOST_TICKS:
                 panel.set_yticks(
                     sorted(set(levels)), [f"{level:g}" for level in sorted(set(levels))]
@@ -156,10 +157,13 @@ def _quantity(best: xr.Dataset, what: str) -> xr.DataArray:
     return best[above] / best[below] if below else best[above]
 
 
-def _scale_quantity(panel: Axes, what: str, values: np.ndarray, extra: tuple[Any, ...]) -> None:
+def _scale_quantity(
+    panel: Axes, what: str, values: np.ndarray, extra: tuple[Any, ...], unit: str
+) -> None:
     if "/" not in what:
         log = what != "loss" and is_log(what, values, extra)
-        scale_axis(panel, "y", what, values, log=log, extra=extra, short=True)
+        unit = unit if what == "loss" else ""
+        scale_axis(panel, "y", what, values, log=log, extra=extra, short=True, unit=unit)
         return
     units = [variable(part, extra).unit or part for part in what.split("/")]
     ratio = "/".join(symbol(part).strip("$") for part in what.split("/"))

@@ -56,9 +56,9 @@ def symbol(name: str) -> str:
     return _SYMBOLS.get(name, name)
 
 
-def axis_label(name: str, extra: Iterable[Any] = (), *, short: bool = False) -> str:
+def axis_label(name: str, extra: Iterable[Any] = (), *, short: bool = False, unit: str = "") -> str:
     """What an axis shows and its unit: of an input, of ``loss`` or of ``budget``."""
-    unit = _UNITS.get(name) or variable(name, extra).unit
+    unit = unit or _UNITS.get(name) or variable(name, extra).unit
     words = symbol(name) if name in _SYMBOLS else _TITLES.get(name, name)
     if name in _SYMBOLS and not short:
         words = f"{_TITLES[name]} {words}"
@@ -103,12 +103,13 @@ def scale_axis(
     log: bool,
     extra: Iterable[Any] = (),
     short: bool = False,
+    unit: str = "",
 ) -> None:
     """Scale, ticks and label of the ``x`` or ``y`` axis for values of an input."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     axis = getattr(ax, f"{which}axis")
-    getattr(ax, f"set_{which}label")(axis_label(name, extra, short=short))
+    getattr(ax, f"set_{which}label")(axis_label(name, extra, short=short, unit=unit))
     if not log:
         return
     getattr(ax, f"set_{which}scale")("log")

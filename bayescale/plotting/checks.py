@@ -11,7 +11,7 @@ import xarray as xr
 from bayescale.common.errors import InputError
 from bayescale.fitting.fits import Fit, coefficients
 from bayescale.language.columns import derive, read_columns
-from bayescale.language.variables import VARIABLES
+from bayescale.language.variables import LOSS_UNIT, VARIABLES, short_unit
 from bayescale.plotting.axes import axis_label, is_log, log_ticks, scale_axis
 from bayescale.plotting.figures import (
     INK,
@@ -64,7 +64,7 @@ def plot_predictions(
         side by side in order of training compute.
     relative
         Whether to show the prediction's deviation from the observation, in per cent, rather
-        than both losses in nats.
+        than both losses.
     probs
         Probabilities of the predictive intervals, at most two or three.
     seed
@@ -124,7 +124,7 @@ def plot_predictions(
             panel.scatter(
                 at, observed, marker="_", s=90, color=INK, linewidths=1.4, zorder=4, label=what
             )
-            panel.set_ylabel(axis_label("loss"))
+            panel.set_ylabel(axis_label("loss", unit=next(iter(named.values())).loss_unit))
         if x is None:
             _name_runs(panel, runs, order)
         else:
@@ -231,6 +231,7 @@ def plot_coefficients(
             f"{law.name!r}; plot each law on its own"
         )
     shown = _known("names", names, law.coefficients, law.name)
+    unit = next(iter(named.values())).loss_unit
     draws, units = _in_units(named, units)
     sets = _known("published", published, law.published, law.name) if units == "raw" else []
     sets = [name for name in sets if name not in named]
@@ -247,7 +248,7 @@ def plot_coefficients(
             # A published amplitude's interval may reach below zero; the axis then cuts it off.
             log = prior.positive and prior.role in ("amplitude", "plain")
             _scale_coefficient(panel, log, ends)
-            panel.set_xlabel(coefficient_label(name, prior.role, units))
+            panel.set_xlabel(coefficient_label(name, prior.role, units, unit))
             panel.set_yticks(range(len(rows)), rows)
             panel.set_ylim(len(rows) - 0.4, -0.6)
             panel.grid(visible=False, axis="y")
@@ -336,15 +337,16 @@ _GREEK = (
 )
 
 
-def coefficient_label(name: str, role: str, units: str) -> str:
+def coefficient_label(name: str, role: str, units: str, loss_unit: str = LOSS_UNIT) -> str:
     """A coefficient as papers write it, with its unit."""
     stem, _, index = name.partition("_")
     index = index if len(index) < 2 else rf"\mathrm{{{index.replace('_', r'\ ')}}}"
     letter = rf"\{stem}" if stem in _GREEK else stem if len(stem) == 1 else rf"\mathrm{{{stem}}}"
     written = f"${letter}_{{{index}}}$" if index else f"${letter}$"
+    short = short_unit(loss_unit)
     unit = {
-        "floor": "nats per token",
-        "amplitude": "nats, raw units" if units == "raw" else "nats at the reference",
+        "floor": loss_unit,
+        "amplitude": f"{short}, raw units" if units == "raw" else f"{short} at the reference",
         "exponent": "dimensionless",
     }.get(role)
     return f"{written} ({unit})" if unit else written

@@ -137,7 +137,7 @@ def plot_isoflop(
             draw_band(panel, curve.x, curve.loss, probs, label=curve.label, **look)
         ends = np.concatenate([curve.x[[0, -1]] for curve in curves])
         scale_axis(panel, "x", along, ends, log=True, extra=fit.law.variables)
-        panel.set_ylabel(axis_label("loss"))
+        panel.set_ylabel(axis_label("loss", unit=fit.loss_unit))
         _limit(panel, curves, len(optima), prob)
         if len(curves) > 4:
             head_room(panel, len(curves), columns=4)

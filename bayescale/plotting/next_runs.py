@@ -9,6 +9,7 @@ import numpy as np
 
 from bayescale.common.errors import InputError
 from bayescale.common.quantities import format_number
+from bayescale.language.variables import LOSS_UNIT, short_unit
 from bayescale.plotting.axes import scale_axis
 from bayescale.plotting.figures import INK, fit_colour, make_panels, returned, style
 
@@ -104,7 +105,11 @@ def _title(ranked: pd.DataFrame, total: float) -> str:
     now = ranked.attrs["now"]
     what = "target's sd" if ranked.attrs["objective"] == "variance" else "expected regret"
     kind = ", fitted to simulated losses" if ranked.attrs.get("simulated") else ""
-    return f"{what} now {now:.4f} nats{kind}" if total else f"nothing to gain{kind}"
+    return (
+        f"{what} now {now:.4f} {short_unit(ranked.attrs.get('loss_unit', LOSS_UNIT))}{kind}"
+        if total
+        else f"nothing to gain{kind}"
+    )
 
 
 def _names(ranked: pd.DataFrame) -> Sequence[str]:

@@ -109,7 +109,7 @@ def plot_regret(
             regret[:, i] = np.fmin(regret[:, i], loss - least)
     with style():
         (panel,) = make_panels(ax, 1, columns=1, size=(5.6, 3.6))
-        _draw(panel, budgets, values, regret)
+        _draw(panel, budgets, values, regret, fit.loss_unit)
         trained = float((best.budget / best.extrapolation)[0])
         if budgets.min() < trained < budgets.max():
             panel.axvline(trained, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
@@ -124,7 +124,9 @@ def plot_regret(
     return panel
 
 
-def _draw(panel: Axes, budgets: np.ndarray, values: np.ndarray, regret: np.ndarray) -> None:
+def _draw(
+    panel: Axes, budgets: np.ndarray, values: np.ndarray, regret: np.ndarray, unit: str
+) -> None:
     from matplotlib import colormaps
 
     colours = [colormaps["YlGnBu"](x) for x in np.linspace(0.02, 0.72, len(_LEVELS))]
@@ -132,7 +134,7 @@ def _draw(panel: Axes, budgets: np.ndarray, values: np.ndarray, regret: np.ndarr
         budgets, values, np.maximum(regret, 0.0), _LEVELS, colors=colours, extend="max"
     )
     bar: Any = panel.figure.colorbar(filled, ax=panel, pad=0.02, ticks=_LEVELS, format="{x:g}")
-    bar.set_label("expected regret (nats per token)")
+    bar.set_label(f"expected regret ({unit})")
     bar.outline.set_linewidth(0.5)
     some = np.isfinite(regret).any(axis=0)
     least = [_lowest(np.log(values), column) for column in regret[:, some].T]

@@ -113,6 +113,7 @@ def plot_fit(
     log_x = is_log(x, columns[x], extra)
     grid = _grid(variable(x, extra), columns[x], log_x)
     made_up = simulated(fit) if runs is None else bool(runs.attrs.get("simulated"))
+    unit = fit.loss_unit if runs is None else str(runs.attrs.get("loss_unit", fit.loss_unit))
 
     count = 1 if cells is None else len(cells.values)
     across = {1: 1, 2: 2, 4: 2}.get(count, 3)
@@ -129,7 +130,7 @@ def plot_fit(
             else:
                 _draw_levels(panel, fit, x, grid, held, prob, series, here, columns, loss)
             scale_axis(panel, "x", x, columns[x], log=log_x, extra=extra, short=count > 1)
-            panel.set_ylabel(_loss_label(made_up, short=count > 1))
+            panel.set_ylabel(_loss_label(made_up, short=count > 1, unit=unit))
         _limit(drawn, loss)
         label_outer(drawn)
         if series is not None and series.distinct:
@@ -140,8 +141,8 @@ def plot_fit(
     return returned(drawn)
 
 
-def _loss_label(made_up: bool, short: bool) -> str:
-    label = axis_label("loss")
+def _loss_label(made_up: bool, short: bool, unit: str) -> str:
+    label = axis_label("loss", unit=unit)
     return f"simulated {label}".replace(" (", "\n(" if short else " (") if made_up else label
 
 

@@ -76,7 +76,7 @@ def predict(
     chosen, values = _asked(fit, inputs)
     loss = _in_pieces(chosen, values, partial(_losses, chosen, mean=mean, rng=rng))
     loss.name = "loss"
-    loss.attrs = {"units": "nats per token", "long_name": "mean loss" if mean else "new run's loss"}
+    loss.attrs = {"units": fit.loss_unit, "long_name": "mean loss" if mean else "new run's loss"}
     return loss
 
 

@@ -23,7 +23,7 @@ def write_report(
     fits: Fit | Mapping[str, Fit],
     path: str | os.PathLike[str],
     *,
-    budget: float | None = None,
+    budget: float | str | None = None,
     span: tuple[float, float] | None = None,
     question: str | None = None,
     prob: float = 0.9,
@@ -49,7 +49,9 @@ def write_report(
     path
         Where to write. A file of that name is replaced.
     budget
-        Training FLOPs to answer for; by default ten times the compute of the largest fitted run.
+        Training FLOPs to answer for, or what they are worked out from, such as ``"64 H100 x 21
+        days at 40% MFU"`` (:func:`bayescale.parse_budget`), of which the page then states every
+        factor; by default ten times the compute of the largest fitted run.
     span
         Lowest and highest budget of the slider; by default from the largest fitted run, or a tenth
         of the budget if that is less, to ten times the budget.

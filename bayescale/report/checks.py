@@ -262,8 +262,13 @@ def facts(found: Content) -> list[tuple[str, str]]:
         count = 0 if found.fit.runs is None else found.fit.runs.sizes["run"]
         table = about.get("table")
         rows += [("Table", f"{count} {kind}" + (f" of {table}" if table else ""))]
-        read = [f"{one['name']} from {one['column']}" for one in about.get("understood", ())]
+        read = [
+            f"{one['name']} from {one['column'] or one['note']}"
+            for one in about.get("understood", ())
+        ]
         rows += [("Columns", "; ".join(read))] if read else []
+        rows += [("Rows", f"those where {about['where']}")] if about.get("where") else []
+        rows += [("Unit of losses", found.unit)]
         rows += [("Noise", about["noise"]), ("Method", about.get("method", "nuts"))]
         if "chains" in about:
             rows += [("Draws", f"{about['chains']} chains of {about['draws']}")]

@@ -13,6 +13,7 @@ import xarray as xr
 from bayescale.common.errors import InputError
 from bayescale.common.quantities import format_number
 from bayescale.decisions.allocation import AllocationWarning, allocate
+from bayescale.decisions.budgets import Budget, parse_budget
 from bayescale.decisions.decision import decide
 from bayescale.decisions.plans import Plans, check_budget, plans, training_cost
 from bayescale.fitting.fits import Fit
@@ -42,10 +43,12 @@ class Content:
         What ``allocate`` and ``decide`` were told.
     budget
         Training FLOPs of the question.
+    paid
+        What the budget was worked out from.
     prob
         Posterior probability of intervals.
     within
-        Loss that near-optimal plans may give up, nats.
+        Loss that near-optimal plans may give up.
     question
         The question.
     rows
@@ -70,6 +73,7 @@ class Content:
     space: Plans
     options: Mapping[str, Any]
     budget: float
+    paid: Budget
     prob: float
     within: float
     question: str
@@ -93,6 +97,11 @@ class Content:
         return self.fits[self.name]
 
     @property
+    def unit(self) -> str:
+        """Unit of the losses."""
+        return self.fit.loss_unit
+
+    @property
     def at(self) -> int:
         """Index of the question's budget among the rows."""
         return next(i for i, row in enumerate(self.rows) if row["budget"] == self.budget)
@@ -106,7 +115,7 @@ class Content:
 def content(
     fits: Mapping[str, Fit],
     *,
-    budget: float | None,
+    budget: float | str | None,
     span: tuple[float, float] | None,
     question: str | None,
     prob: float,
@@ -124,30 +133,32 @@ def content(
         if largest is None:
             raise InputError("published coefficients have no runs to go by: give a budget")
         budget = float(f"{10 * largest:.1g}")
-    budget = float(check_budget(fit, budget, space)[0][0])
+    paid = parse_budget(budget)
+    flops = float(check_budget(fit, paid.flops, space)[0][0])
     check_backtest(backtest)
-    budgets = _budgets(fit, space, budget, span, largest)
-    rows, best = _possible(fit, budgets, budget, span, prob, within, options, seed)
+    budgets = _budgets(fit, space, flops, span, largest)
+    rows, best = _possible(fit, budgets, flops, span, prob, within, options, seed)
     others: dict[str, dict[str, Any] | str] = {}
     for name, other in list(fits.items())[1:]:
         try:
-            answer, _ = each_budget(other, np.array([budget]), prob, within, options, seed)
+            answer, _ = each_budget(other, np.array([flops]), prob, within, options, seed)
             others[name] = answer[0]
         except InputError as error:
             others[name] = str(error)
-    flop = format_number(budget)
+    flop = format_number(flops)
     return Content(
         fits=fits,
         space=space,
         options=options,
-        budget=budget,
+        budget=flops,
+        paid=paid,
         prob=prob,
         within=within,
         question=question or f"What should be trained with {flop} FLOP, and what loss to expect?",
         rows=rows,
         best=best,
         others=others,
-        sizes=_sizes(fit, space, budget, within, options),
+        sizes=_sizes(fit, space, flops, within, options),
         scores=_scores(fits),
         residuals=_residuals(fit, seed),
         backtest=backtest,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from bayescale.common.quantities import format_number
-from bayescale.language.variables import variable
+from bayescale.language.variables import short_unit, variable
 from bayescale.report.checks import checks, facts, input_ranges, trust
 from bayescale.report.content import Content, nats, percent, plan_words, times
 from bayescale.report.pictures import pictures
@@ -44,6 +44,7 @@ def page(found: Content) -> str:
         title=f"What to train with {format_number(found.budget)} FLOP",
         question=found.question,
         answer=rows[found.at],
+        paid=found.paid.words,
         target=f"{found.answer['loss']['median']:.3f}",
         simulated=bool(found.fit.about.get("simulated")),
         share=percent(found.prob),
@@ -58,6 +59,8 @@ def page(found: Content) -> str:
         checks=checked,
         failed=[one for one in checked if one.verdict == "failed"],
         pictures=pictures(found),
+        unit=found.unit,
+        short=short_unit(found.unit),
         backtest=found.backtest is not None,
         others=_others(found),
         scores=_scores(found),
@@ -92,7 +95,7 @@ def spoken(found: Content, row: Mapping[str, Any]) -> dict[str, Any]:
         "regret": nats(regret["mean"]),
         "most": nats(regret["upper"]),
         "beyond": times(row["extrapolation"]) if math.isfinite(row["extrapolation"]) else "",
-        "sentence": f"With {flop} FLOP train {plan}: expect a loss of {middle} nats per token"
+        "sentence": f"With {flop} FLOP train {plan}: expect a loss of {middle} {found.unit}"
         f"{spread}.",
     }
 
@@ -123,7 +126,8 @@ def _band(found: Content) -> str:
     if band is None:
         return ""
     low, high = (format_number(end) for end in band)
-    return f"Any {free} from {low} to {high} costs at most {found.within:g} nats more."
+    unit = short_unit(found.unit)
+    return f"Any {free} from {low} to {high} costs at most {found.within:g} {unit} more."
 
 
 def _others(found: Content) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ import numpy as np
 from bayescale import plotting
 from bayescale.common.errors import InputError
 from bayescale.common.quantities import format_number
+from bayescale.language.variables import short_unit
 from bayescale.plotting.figures import INK, MARKERS, fit_colour, style
 from bayescale.report.checks import held
 from bayescale.report.content import Content, percent
@@ -98,8 +99,9 @@ def _frontier(found: Content) -> Picture:
             found.fit, budgets, show=panels, probs=probs, ax=axes[: len(panels)], **found.options
         )
 
+    unit = short_unit(found.unit)
     said = [
-        f"{format_number(row['budget'])} FLOP: {row['loss']['median']:.3f} nats" for row in ends
+        f"{format_number(row['budget'])} FLOP: {row['loss']['median']:.3f} {unit}" for row in ends
     ]
     return _picture(
         "frontier",
@@ -137,8 +139,9 @@ def _fitted(found: Content) -> Picture | None:
         draw,
         (4.8, 3.6),
         None,
-        f"Losses of the {count} runs, {loss.min():.2f} to {loss.max():.2f} nats, as points, and "
-        f"the law as curves with {percent(found.prob)} bands.",
+        f"Losses of the {count} runs, {loss.min():.2f} to {loss.max():.2f} "
+        f"{short_unit(found.unit)}, as points, and the law as curves "
+        f"with {percent(found.prob)} bands.",
         "Points are runs, curves the law. Points that leave the curves together, rather than each "
         "by itself, speak against the law.",
     )
@@ -226,7 +229,8 @@ def _comparison(found: Content) -> Picture | None:
         axes = figure.add_subplot()
         plotting.plot_isoflop(able, found.budget, prob=found.prob, ax=axes, **found.options)
 
-    said = [f"{n}: {_row(found, n)['loss']['median']:.3f} nats" for n in able]  # type: ignore[index]
+    unit = short_unit(found.unit)
+    said = [f"{n}: {_row(found, n)['loss']['median']:.3f} {unit}" for n in able]  # type: ignore[index]
     return _picture(
         "laws",
         "What each law says of this budget",

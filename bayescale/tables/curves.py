@@ -15,6 +15,8 @@ import pandas as pd
 
 from bayescale.common.errors import InputError
 from bayescale.common.quantities import format_number
+from bayescale.common.wording import column_option, here
+from bayescale.language.remedies import called
 from bayescale.language.variables import VARIABLES
 
 __all__ = ["TAIL", "check_settings", "hashable", "one_row_a_run"]
@@ -34,6 +36,10 @@ _WHY = (
     "a law is of final losses, and until the learning rate has decayed a loss lies above what a "
     "run of that many tokens ends with"
 )
+
+
+def _option(choice: str) -> str:
+    return here(python=f"checkpoints={choice!r}", prompt=f"--checkpoints {choice}")
 
 
 def check_settings(checkpoints: str, tail: float) -> None:
@@ -135,8 +141,9 @@ class _Logged:
                 raise InputError(
                     f"{len(steps)} rows of one configuration at steps {steps[0]:g} to "
                     f"{steps[-1]:g} look like one run's loss curve; {_WHY}. Name the column that "
-                    "tells runs apart, columns={'run': '...'}, or if every row is a finished run "
-                    "of its own, checkpoints='keep'"
+                    f"tells runs apart, {column_option('run', '...')}, or if every row is a "
+                    f"finished run of its own, {_option('keep')}",
+                    code="one-curve",
                 )
 
     def refuse_unfinished(self, last: np.ndarray, labels: pd.Series | None) -> None:
@@ -148,7 +155,7 @@ class _Logged:
         short = np.flatnonzero(share < FINISHED)
         if len(short):
             first = last[short[0]]
-            who = f"row {self.runs.index[first]!r}" if labels is None else repr(labels.iloc[first])
+            who = called(self.runs.index[first]) if labels is None else repr(labels.iloc[first])
             self._refuse(
                 len(short), len(last), f"{who} ends at {share[short[0]]:.0%} of its planned steps"
             )
@@ -157,7 +164,8 @@ class _Logged:
     def _refuse(some: int, among: int, example: str) -> None:
         raise InputError(
             f"{some} of {among} runs had not finished ({example}); {_WHY}. Leave them out, or take "
-            "them as they are with checkpoints='last'"
+            f"them as they are with {_option('last')}",
+            code="unfinished",
         )
 
     def last_rows(
@@ -186,8 +194,9 @@ class _Logged:
                 f"the {len(labels)} rows are checkpoints of {len(groups)} runs (run {label!r} at "
                 f"{places}{' ...' if len(at) > 3 else ''} "
                 f"{'tokens' if tokens else 'steps'}); {_WHY}. Take the last row of each run with "
-                "checkpoints='last', or, if each was annealed on its own, all with "
-                "checkpoints='keep'"
+                f"{_option('last')}, or, if each was annealed on its own, all with "
+                f"{_option('keep')}",
+                code="checkpoints",
             )
         if refuse:
             self._check_ends(groups, usable, progress, labels)
@@ -235,7 +244,9 @@ class _Logged:
         groups = self.runs.apply(hashable).groupby(labels.to_numpy(), sort=False)
         constant = groups.nunique().max() <= 1
         kept = [n for n in self.runs if n in VARIABLES or constant.get(n, True)]
-        found = self.runs[kept].iloc[ends].reset_index(drop=True)
+        found = self.runs[kept].iloc[ends]
+        if found.index.dtype.kind in "iu" or not found.index.is_unique:
+            found = found.reset_index(drop=True)
         for name in kept:  # A tracker may log a setting in one row only.
             if constant.get(name, False) and found[name].isna().any():
                 found[name] = groups[name].first().to_numpy()

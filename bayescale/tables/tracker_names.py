@@ -12,10 +12,12 @@ from typing import NamedTuple
 
 from bayescale.language.variables import VARIABLES
 
-__all__ = ["LOGARITHM", "Meaning", "meaning_of", "measure_of"]
+__all__ = ["LOGARITHM", "OWN_UNITS", "Meaning", "meaning_of", "measure_of"]
 
 #: What is to be said of a loss that was read from perplexities.
 LOGARITHM = "perplexity; its natural logarithm is taken"
+#: Units of loss that are fitted as they are: what they are in nats per token is in no table.
+OWN_UNITS = ("bits per byte", "bits per character", "nats per byte", "nats per character")
 
 
 class Meaning(NamedTuple):
@@ -34,7 +36,7 @@ class Meaning(NamedTuple):
     exact
         Whether the header is the vocabulary's own name.
     measure
-        Of a loss that is not in nats: ``"perplexity"`` or ``"bits per byte"``.
+        Of a loss that is not in nats: ``"perplexity"``, or one of :data:`OWN_UNITS`.
     """
 
     quantity: str
@@ -52,30 +54,55 @@ _MORE = {
     "n_train_tokens num_train_tokens total_train_tokens total_training_tokens seen_tokens "
     "throughput_total_tokens perf_total_tokens",
     "flops": "total_flops total_training_flops n_flops num_flops training_flop train_flop "
-    "total_flop",
+    "total_flop flops_budget flop_budget compute_budget budget compute_flops",
+    "experts": "number_of_experts num_moe_experts moe_experts moe_num_experts n_routed_experts",
+    "D_unique": "n_unique_tokens num_unique_tokens unique_train_tokens tokens_unique",
     "run": "run_id run_name runid wandb_run_id experiment_id experiment_name exp_id exp_name "
-    "trial_id trial_name job_id id name",
+    "trial_id trial_name job_id id name job_name model_name model",
     "step": "global_step iteration iter steps n_steps train_step trainer_global_step train_steps",
     "max_steps": "total_steps max_iters train_iters num_train_steps num_training_steps max_step",
     "lr": "learning_rate train_lr train_learning_rate optim_lr optimizer_lr lr_adamw "
     "learning_rate_group0 optim_learning_rate_group0",
+    "batch": "global_batch_size batch_size gbsz gbs train_batch_size total_batch_size bsz "
+    "effective_batch_size",
+    "batch_tokens": "batch_size_tokens batch_size_in_tokens tokens_per_batch tokens_per_step "
+    "global_batch_tokens global_batch_size_tokens total_batch_size_tokens tokens_per_iteration",
+    "seq_len": "sequence_length seqlen context_length context_size context_len block_size "
+    "max_seq_len ctx_len max_sequence_length max_seq_length seq_length n_ctx",
+    "epochs": "n_epochs num_epochs num_passes passes total_epochs",
 }
+_NAMES = ("run", "step", "max_steps", "lr", "batch", "batch_tokens", "seq_len", "epochs")
 _OTHERS = {
     "N": (
         2.0,
         "embeddings left out",
         "n_nonembedding non_embedding_params n_params_non_embedding nonembedding_params "
-        "params_non_embedding num_non_embedding_params n_non_embedding non_embed_params",
+        "params_non_embedding num_non_embedding_params n_non_embedding non_embed_params "
+        "n_no_emb n_noemb n_no_embedding n_nonemb params_no_emb params_nonemb n_non_emb "
+        "non_embedding_parameters parameters_non_embedding",
     ),
     "loss": (2.0, "", "final_loss cross_entropy ce_loss lm_loss nll final_cross_entropy"),
 }
-_EXACT = {*VARIABLES, "run", "step", "max_steps", "lr"}
-_PREFIXES = ("config", "summary", "metrics", "params", "model", "data", "args", "hparams")
+_EXACT = {*VARIABLES, *_NAMES}
+_PREFIXES = (
+    *("config", "summary", "metrics", "params", "model", "data", "args", "hparams", "optim"),
+    *("optimizer", "trainer", "train", "training", "hyperparameters", "run"),
+)
+#: A tracker's statistic of what was logged last.
+_STATISTIC = re.compile(r"_(?:avg|mean|last|final)$")
+#: Counts that were aimed at, beside those that came out.
+_PLANNED = re.compile(
+    r"(?i)(?:planned|target|nominal|approx|approximate|intended|requested|expected|rounded)"
+)
+_ACTUAL = re.compile(r"(?i)(?:actual|real|measured|exact|true|final)")
 
 _LOSS = r"(?:\w+_)?(?:loss|crossentropyloss|cross_entropy|ce|nll)"
 _VALIDATION = re.compile(
     rf"(?:final_|lm_)?(?:val|valid|validation|eval|evaluation|test|heldout|held_out|dev)_{_LOSS}"
     r"|(?:lm_)?(?:loss|cross_entropy|ce)_(?:val|valid|validation|eval|test|heldout)"
+    # A set's name may follow, but no statistic of the loss.
+    rf"|(?:val|valid|validation|eval|evaluation|test|heldout)_{_LOSS}"
+    r"(?!\w*_(?:se|std|stderr|err|error|sd|var|min|max|best|ratio|scale|weight|fn|type)$)_\w+"
 )
 _TRAINING = re.compile(rf"(?:final_)?(?:train|training)_{_LOSS}|(?:loss)_(?:train|training)")
 # Parts of a training objective that are no language-model loss.
@@ -84,6 +111,13 @@ _PART = re.compile(r"(?:^|_)(?:aux|z|balance|balancing|router|moe|mtp|kl|l2)(?:_
 _MEASURES = {
     "perplexity": re.compile(r"(?:^|(?<=_))(?:perplexity|ppl)(?=_|$)"),
     "bits per byte": re.compile(r"(?:^|(?<=_))(?:loss_)?(?:(?:in_)?bits_(?:per_)?byte|bpb)(?=_|$)"),
+    "bits per character": re.compile(
+        r"(?:^|(?<=_))(?:loss_)?(?:(?:in_)?bits_(?:per_)?char(?:acter)?|bpc)(?=_|$)"
+    ),
+    "nats per byte": re.compile(r"(?:^|(?<=_))(?:loss_)?(?:in_)?nats_(?:per_)?byte(?=_|$)"),
+    "nats per character": re.compile(
+        r"(?:^|(?<=_))(?:loss_)?(?:in_)?nats_(?:per_)?char(?:acter)?(?=_|$)"
+    ),
 }
 # Perplexities of these are of something else than tokens.
 _NO_TOKENS = re.compile(r"(?:^|_)(?:word|byte|char|character)(?:_|$)")
@@ -164,6 +198,26 @@ def meaning_of(header: str) -> Meaning | None:
         scaled = None if named is None else _scale(named.quantity, unit)
         if named is not None and scaled is not None:
             return _with_unit(named, *scaled)
+    return _aimed_at(header)
+
+
+def _aimed_at(header: str) -> Meaning | None:
+    """The meaning of a header that says whether a count was planned or came out."""
+    words = [word for word in re.split(r"[^A-Za-z0-9.]+", header) if word]
+    for at in (0, -1):
+        if len(words) < 2:
+            return None
+        planned = _PLANNED.fullmatch(words[at])
+        if not planned and not _ACTUAL.fullmatch(words[at]):
+            continue
+        rest = words[1:] if at == 0 else words[:-1]
+        found = meaning_of("_".join(rest))
+        if found is None or VARIABLES.get(found.quantity) is None or found.quantity == "loss":
+            return None
+        if not planned:
+            return found._replace(rank=min(found.rank, 1.0) - 0.1, exact=False)
+        note = "; ".join(filter(None, ("as planned", found.note)))
+        return found._replace(rank=max(found.rank, 1.0) + 0.5, note=note, exact=False)
     return None
 
 
@@ -185,7 +239,9 @@ def _measured(plain: str, measure: str) -> Meaning | None:
     if named is None or named.quantity != "loss":
         return None
     if measure != "perplexity":
-        return named._replace(measure=measure)
+        # What has no other loss is fitted in its own unit.
+        note = f"{named.note.removesuffix(' loss')}; in {measure}, and fitted in that unit"
+        return named._replace(rank=10.0 + named.rank, note=note.lstrip("; "), measure=measure)
     if _NO_TOKENS.search(plain):
         return None
     # A loss comes before a perplexity, unless it is that of training.
@@ -203,6 +259,8 @@ def _named(header: str) -> Meaning | None:
     if header.strip() in _EXACT:
         return Meaning(header.strip(), 2.0 if header.strip() == "loss" else 1.0)
     plain = _plain(header)
+    if _STATISTIC.search(plain) and "loss" in plain:
+        plain = _STATISTIC.sub("", plain)
     while True:
         if found := _TABLE.get(plain):
             return found
@@ -257,7 +315,7 @@ def _headers() -> dict[str, Meaning]:
                 table[_plain(alias)] = Meaning(name)
         if len(name) > 1:
             table.setdefault(_plain(name), Meaning(name))
-    for name in ("run", "step", "max_steps", "lr"):
+    for name in _NAMES:
         # The first are surer than the last: a name may be a family's, an id seldom is.
         for i, alias in enumerate((name, *_MORE[name].split())):
             table[alias] = Meaning(name, 1.0 + i / 100)

@@ -237,7 +237,7 @@ def test_the_message_names_column_row_number_and_remedy():
     with pytest.raises(InputError) as caught:
         check_values("D", tokens)
     assert str(caught.value) == (
-        "column 'D', row 3: 20 is below 1e+06 tokens (2 of 3 rows); "
+        "column 'D', row 3: 20 is below 1e+06 tokens (2 of 3 rows, also row 4); "
         "if it is in billions, multiply it by 1e9"
     )
 

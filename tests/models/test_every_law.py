@@ -25,7 +25,7 @@ SETS = [(law, name) for law, found in EVERY.items() for name in found.published]
 INPUTS = {
     "N": (1e7, 1e12), "N_active": (1e7, 1e12), "D": (1e9, 1e14), "D_unique": (1e9, 1e14),
     "D_dense": (1e9, 1e13), "D_upcycled": (1e9, 1e13), "S": (0.0, 0.95), "S_experts": (0.0, 0.95),
-    "G": (1.0, 64.0), "experts": (1.0, 256.0),
+    "G": (1.0, 64.0), "experts": (1.0, 256.0), "flops": (1e17, 1e26),
 }  # fmt: skip
 
 
@@ -113,7 +113,8 @@ def test_the_cost_model_takes_the_law_s_inputs(name):
     runs = design(law).assign(**({"D": 1.3e11} if name == "clark" else {}))
     flops = law.cost(**{i: runs[i] for i in inputs})
     assert (flops > 0).all()
-    twice = {i: runs[i] * (2 if i in ("D", "D_upcycled", "D_dense") else 1) for i in inputs}
+    grows = ("D", "D_upcycled", "D_dense", "flops")
+    twice = {i: runs[i] * (2 if i in grows else 1) for i in inputs}
     np.testing.assert_allclose(law.cost(**twice), 2 * flops, rtol=1e-12)
 
 

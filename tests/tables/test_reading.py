@@ -45,8 +45,10 @@ def test_the_package_s_tables_survive_a_file(tmp_path, name):
     known.to_csv(tmp_path / "runs.csv", index=False)
     runs = bs.read_runs(tmp_path / "runs.csv")
     counts = [column for column in known if column in bs.VARIABLES]
-    pd.testing.assert_frame_equal(runs[counts], known[counts], check_exact=True)
-    assert list(runs) == list(known)
+    read = runs[counts].reset_index(drop=True)
+    pd.testing.assert_frame_equal(read, known[counts], check_exact=True)
+    assert runs.index[0].endswith("line 2)") or runs.index[0] == "line 2"
+    assert list(runs)[: len(list(known))] == list(known)
     assert runs.attrs["name"] == "runs.csv"
 
 
@@ -172,13 +174,19 @@ def test_what_no_perplexity_can_be_is_refused():
 
 
 @pytest.mark.parametrize("options", [{}, {"columns": {"loss": "val_bpb"}}])
-def test_bits_per_byte_are_refused_with_the_remedy(options):
+def test_bits_per_byte_stay_what_they_are_and_that_is_said(options):
     data = without_loss(val_bpb=[1.2, 1.0, 0.9])
-    said = refused(data, **options)
-    assert "column 'val_bpb' is in bits per byte" in said
-    assert "ln 2 times the mean bytes of a token, columns={'loss': 'val_bpb * 2.91'}" in said
+    runs = bs.read_runs(data, **options)
+    assert runs["loss"].tolist() == [1.2, 1.0, 0.9]
+    assert runs.attrs["loss_unit"] == understood(runs)["loss"]["unit"] == "bits per byte"
+    assert "in bits per byte, and fitted in that unit" in understood(runs)["loss"]["note"]
+
+
+def test_bits_per_byte_are_converted_where_the_factor_is_given():
+    data = without_loss(val_bpb=[1.2, 1.0, 0.9])
     runs = bs.read_runs(data, columns={"loss": "val_bpb * 2.91"})
     np.testing.assert_allclose(runs["loss"], 2.91 * data["val_bpb"], rtol=1e-15)
+    assert runs.attrs["loss_unit"] == "nats per token"
 
 
 # --- counts and settings --------------------------------------------------------------------------

@@ -106,7 +106,7 @@ def test_validation_comes_before_loss_and_loss_before_training():
 @pytest.mark.parametrize(
     "header",
     ["d", "n", "D_model", "d_model", "width", "depth", "n_layers", "train/aux_loss", "val/z_loss",
-     "moe_loss", "batch_size", "seed", "compute_dtype", "tokens_per_second", "val_accuracy",
+     "moe_loss", "micro_batch_size", "seed", "compute_dtype", "tokens_per_second", "val_accuracy",
      "word_perplexity", "lambada/byte_perplexity", "moe_ppl", "tokens_ppl", "supplied"],
 )  # fmt: skip
 def test_other_headers_mean_nothing(header):
