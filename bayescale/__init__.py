@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from bayescale.fitting.fits import Fit, coefficients, load_fit, published
     from bayescale.fitting.groups import contrast, group
     from bayescale.fitting.inference import CALIBRATED, fit, model, prior
+    from bayescale.fitting.published_priors import published_priors
     from bayescale.fitting.refits import refit
     from bayescale.prediction.predict import interval, predict, simulate
     from bayescale.report import write_report
@@ -62,6 +63,7 @@ _HOME = {
     "fitting.fits": ("Fit", "coefficients", "load_fit", "published"),
     "fitting.groups": ("contrast", "group"),
     "fitting.inference": ("CALIBRATED", "fit", "model", "prior"),
+    "fitting.published_priors": ("published_priors",),
     "fitting.refits": ("refit",),
     "prediction.predict": ("interval", "predict", "simulate"),
     "decisions.allocation": ("AllocationWarning", "allocate"),
@@ -140,6 +142,7 @@ __all__ = [
     "probability",
     "propose_runs",
     "published",
+    "published_priors",
     "read_runs",
     "refit",
     "required_budget",

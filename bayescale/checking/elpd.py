@@ -16,8 +16,9 @@ from bayescale.fitting.fits import Fit
 from bayescale.fitting.refits import options_of, refit, table_of
 from bayescale.prediction.scoring import log_score
 from bayescale.sampling.pareto import smoothed
+from bayescale.tables.doubts import repeated
 
-__all__ = ["Scores", "held_out_scores", "loo_scores", "loo_weights"]
+__all__ = ["Scores", "configurations", "held_out_scores", "loo_scores", "loo_weights"]
 
 
 @dataclass(frozen=True)
@@ -60,7 +61,7 @@ class Scores:
 def loo_scores(
     fit: Fit, *, executor: Executor | None, seed: int | None, progress: bool | None
 ) -> Scores:
-    """Each run left out, by importance sampling; by a refit where that fails.
+    """Each run left out with its repeats, by importance sampling; by a refit where that fails.
 
     Importance sampling (Vehtari et al. 2017) reweights the draws of the fit to all runs. Where the
     Pareto shape k of the weights is too high for the number of draws, the law is fitted to the
@@ -72,23 +73,39 @@ def loo_scores(
     high = np.flatnonzero(~(pareto_k <= good_k))
     exact = np.zeros(len(pareto_k), dtype=bool)
     doubtful = len(high)
-    masks = {f"of run {i}": np.arange(len(pareto_k)) == i for i in high}
     if len(high):
+        member = configurations(fit)
+        masks = {f"of run {i}": member == member[i] for i in _firsts(member, high)}
+        order = np.concatenate([np.flatnonzero(mask) for mask in masks.values()])
         try:
-            pointwise[high], doubtful = _refitted(
+            pointwise[order], doubtful = _refitted(
                 fit, masks, executor=executor, seed=seed, progress=progress
             )
-            exact[high] = True
+            exact[order] = True
         except InputError:  # An older fit, or the only run of its group: importance sampling it is.
             pass
     effective = float((_in_sample(fit) - pointwise).sum())
     return Scores(pointwise, effective, pareto_k, exact, doubtful)
 
 
+def configurations(fit: Fit) -> np.ndarray:
+    """Which runs repeat one another (equal numbers): they differ in their seed and loss alone.
+
+    Seeds of one configuration tell what the others lose, so they are left out together.
+    """
+    return repeated(table_of(fit), [*fit.law.inputs])
+
+
+def _firsts(member: np.ndarray, some: np.ndarray) -> list[int]:
+    """Of each configuration among some runs, the first of them."""
+    return [int(some[i]) for i in np.unique(member[some], return_index=True)[1]]
+
+
 def loo_weights(fit: Fit) -> tuple[np.ndarray, np.ndarray, float]:
     """Weights of the draws by which each run is left out, smoothed (PSIS).
 
-    Leaving a run out takes its likelihood away; where runs have weights, its weighted likelihood.
+    Leaving a run out takes its likelihood away, and that of its repeats (:func:`configurations`);
+    where runs have weights, its weighted likelihood.
 
     Parameters
     ----------
@@ -109,6 +126,11 @@ def loo_weights(fit: Fit) -> tuple[np.ndarray, np.ndarray, float]:
     by_run = _log_likelihood(fit)
     weights = fit.tree["observed_data"].to_dataset().get("weights")
     ratios = by_run if weights is None else weights.values[:, None] * by_run
+    member = configurations(fit)
+    if len(set(member)) < len(member):
+        together = np.zeros((member.max() + 1, ratios.shape[1]))
+        np.add.at(together, member, ratios)
+        ratios = together[member]
     draws, efficiency = fit.posterior, 1.0
     if draws.sizes["chain"] > 1:  # As ArviZ has it: how much draws of a chain are worth.
         effective = ess(draws, method="mean")

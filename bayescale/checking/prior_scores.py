@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bayescale.common.errors import InputError
+from bayescale.common.wording import here
 from bayescale.fitting.averaging import Average
 from bayescale.fitting.diagnostics import diagnose
 from bayescale.fitting.fits import Fit
@@ -67,7 +68,8 @@ def doubts(fit: Fit) -> str:
     """What is to be added to a reading of draws that are not to be trusted."""
     if diagnose(fit).attrs["ok"]:
         return ""
-    return " The fit failed its diagnostics (bs.diagnose), and all this rests on it."
+    way = here(python="bs.diagnose", prompt="bayescale check")
+    return f" The fit failed its diagnostics ({way}), and all this rests on it."
 
 
 def log_priors(task: Problem, fit: Fit) -> dict[str, np.ndarray]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bayescale.checking.elpd import loo_weights
+from bayescale.checking.elpd import configurations, loo_weights
 from bayescale.checking.folds import check_refits, parts
 from bayescale.common.errors import InputError
 from bayescale.fitting.diagnostics import diagnose
@@ -29,9 +29,9 @@ def residuals(fit: Fit, *, seed: int | None = None) -> pd.DataFrame:
     """Each fitted run against the prediction of a fit to the other runs.
 
     A run's own loss pulls the law towards itself, so its distance from the fitted law is too small.
-    Here every run is predicted without its own loss: the draws of the one posterior are reweighted
-    (Pareto-smoothed importance sampling, Vehtari et al. 2017), and where that fails the law is
-    fitted to the other runs.
+    Here every run is predicted without its own loss and those of its repeats: the draws of the one
+    posterior are reweighted (Pareto-smoothed importance sampling, Vehtari et al. 2017), and where
+    that fails the law is fitted to the other runs.
 
     Parameters
     ----------
@@ -96,9 +96,9 @@ def residuals(fit: Fit, *, seed: int | None = None) -> pd.DataFrame:
     exact, doubtful = np.zeros(len(runs), dtype=bool), high
     if len(high):
         try:
-            refitted, trusted = _left_out(fit, runs, high, seed)
-            found[high] = refitted
-            exact[high], doubtful = True, high[~trusted]
+            again, refitted, trusted = _left_out(fit, runs, high, seed)
+            found[again] = refitted
+            exact[again], doubtful = True, again[~trusted]
         except InputError:  # An older fit, or the only run of its group: importance sampling it is.
             pass
     median, spread, pit, z = found.T
@@ -186,18 +186,22 @@ def _weighted_median(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 
 def _left_out(
     fit: Fit, runs: pd.DataFrame, which: np.ndarray, seed: int | None
-) -> tuple[np.ndarray, np.ndarray]:
-    """The same by refits without each of some runs; and whether each refit is trusted."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same by refits without some runs and their repeats; of which, and whether trusted."""
     options = options_of(fit)
-    masks = [np.arange(len(runs)) == i for i in which]
+    member = configurations(fit)
+    masks = [member == one for one in dict.fromkeys(member[which].tolist())]
     check_refits(fit.law, runs, dict(enumerate(masks)), options, "leaving out run", "")
     fitted, left_out = parts(runs, masks)
     seed = fit.about.get("seed") if seed is None else seed
     found = refit(fit.law, fitted, then=_alone, others=left_out, seed=seed, **options)
-    return np.concatenate([one for one, _ in found]), np.array([ok for _, ok in found])
+    trusted = [np.full(len(one), ok) for one, ok in found]
+    order = np.concatenate([np.flatnonzero(mask) for mask in masks])
+    return order, np.concatenate([one for one, _ in found]), np.concatenate(trusted)
 
 
 def _alone(fit: Fit, runs: pd.DataFrame) -> tuple[np.ndarray, bool]:
     sizes = fit.posterior.sizes
-    even = np.full((sizes["chain"] * sizes["draw"], 1), 1.0) / (sizes["chain"] * sizes["draw"])
+    count = sizes["chain"] * sizes["draw"]
+    even = np.full((count, len(runs)), 1.0 / count)
     return _predicted(fit, runs, even), bool(diagnose(fit).attrs["ok"])

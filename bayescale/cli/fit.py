@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -31,6 +32,11 @@ from bayescale.cli.options import (
     probability,
 )
 from bayescale.common.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from bayescale.language.law import Law
 
 __all__ = ["fit", "laws", "runs"]
 
@@ -184,6 +190,23 @@ def fit(
             help="Hold a coefficient at a value, in reference units.",
         ),
     ] = None,
+    known: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--prior",
+            metavar="NAME=VALUE±SD",
+            help="What is known of a coefficient: E=1.6±0.1, a floor in the unit of the losses; "
+            "amplitudes in reference units.",
+        ),
+    ] = None,
+    prior_from: Annotated[
+        str | None,
+        typer.Option(
+            "--prior-from",
+            metavar="SET",
+            help="Published coefficients that bayescale laws LAW lists, as wide priors.",
+        ),
+    ] = None,
     by: Annotated[
         str | None,
         typer.Option("--by", metavar="COLUMN", help="Column that names each run's group."),
@@ -219,6 +242,7 @@ def fit(
       bayescale fit olmo_ladder --law dense --where "target == False" -o fit.nc
       bayescale fit runs.csv --law coupled --calibrated -o fit.nc
       bayescale fit runs.csv --law mine.py:my_law --noise normal -o mine.nc
+      bayescale fit three.csv --law dense --prior-from besiroglu2024 -o few.nc
       bayescale fit gadre2024 --law dense --by corpus --vary E --vary A -o by_corpus.nc
 
     An earlier fit is replaced, another file only with --force. If the sampler's diagnostics fail,
@@ -227,6 +251,7 @@ def fit(
     and noise_parameters (mean, median, lower, upper), published_coefficients.
     """
     from bayescale.cli.inputs import (
+        estimates,
         find_law,
         number,
         read_runs,
@@ -240,7 +265,10 @@ def fit(
     show, share = printer(json, csv), probability(prob)
     kept, tuned = (whole(f"--{n}", x, _MOST) for n, x in (("draws", draws), ("tune", tune)))
     several, sown = whole("--chains", chains, _MOST), whole("--seed", seed)
-    held = single("--fixed", fixed or [])
+    held: dict[str, Any] = dict(single("--fixed", fixed or []))
+    told = estimates("--prior", known or [])
+    if both := sorted(set(held) & set(told)):
+        raise InputError(f"--fixed and --prior both name {both[0]}; give one of them")
     if output is not None:
         check_fit_path(output, force=force)
     chosen = find_law(law)
@@ -250,6 +278,7 @@ def fit(
         needs=drop_missing and needed, best_of=best_of, across=across, sizes=sizes,
     )  # fmt: skip
     read_columns(table_of_runs, needed, extra=chosen.variables)
+    priors = _priors(chosen, table_of_runs, prior_from, told) | held
     show_understood(table_of_runs)
 
     from bayescale.cli.output import message
@@ -272,7 +301,7 @@ def fit(
         method=method,
         by=by,
         vary=tuple(vary or ()),
-        priors=held or None,
+        priors=priors or None,
         draws=kept,
         tune=tuned,
         chains=several,
@@ -281,6 +310,37 @@ def fit(
     if output is not None:
         fitted.save(output)
     document = fit_document(fitted, share, None if output is None else str(output))
+    if len(priors) > len(held) or len(table_of_runs) < 2 * len(chosen.coefficients):
+        from bayescale.checking.prior_overlap import prior_overlap
+
+        message("priors", prior_overlap(fitted).attrs["reading"], "dim")
     show(document, fit_records(document), show_fit)
     if output is None:
         message("note", "the fit was not saved; name a file with -o to use it again", "dim")
+
+
+def _priors(
+    law: Law, runs: pd.DataFrame, published: str | None, told: Mapping[str, tuple[float, float]]
+) -> dict[str, Any]:
+    """Priors from published coefficients and from what somebody knows, which comes first."""
+    from bayescale.fitting.published_priors import published_priors
+    from bayescale.language.priors import Prior
+
+    found: dict[str, Any] = {}
+    if published is not None:
+        found |= published_priors(law, published, runs)
+    for name, (value, sd) in told.items():
+        own = law.priors.get(name)
+        if own is None:
+            raise InputError(
+                f"--prior names {name!r}, which law {law.name!r} does not have; its coefficients "
+                f"are {', '.join(law.priors)}"
+            )
+        if not own.positive:
+            found[name] = Prior("normal", value, sd, own.role)
+            continue
+        if value <= 0:
+            raise InputError(f"--prior {name}: {value:g} is not above zero, as {name} has to be")
+        # A lognormal of that median whose logarithm has the relative error as its deviation.
+        found[name] = Prior("lognormal", value, sd / value, own.role)
+    return found

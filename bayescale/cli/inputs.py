@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "assignments",
     "bounds",
+    "estimates",
     "find_cost",
     "find_law",
     "flop_budget",
@@ -93,6 +95,29 @@ def single(what: str, given: Sequence[str]) -> dict[str, float]:
         if len(values) > 1:
             raise InputError(f"{what} {name} takes one value, not {len(values)}")
     return {name: values[0] for name, values in found.items()}
+
+
+def estimates(what: str, given: Sequence[str]) -> dict[str, tuple[float, float]]:
+    """Values and their standard deviations by name from ``NAME=VALUE±SD``.
+
+    Examples
+    --------
+    >>> estimates("--prior", ["E=1.6±0.1", "alpha=0.3 +/- 0.05"])
+    {'E': (1.6, 0.1), 'alpha': (0.3, 0.05)}
+    """
+    found = {}
+    for name, text in _pairs(what, given, "NAME=VALUE±SD").items():
+        parts = re.split(r"\s*(?:±|\+/-|\+-)\s*", text)
+        if len(parts) != 2:
+            raise InputError(
+                f"{what} {name}: {text!r} does not say how sure it is, as in {name}={text}±0.1; to "
+                f"hold it at the value give --fixed {name}={text}"
+            )
+        value, sd = (number(f"{what} {name}", part) for part in parts)
+        if sd <= 0:
+            raise InputError(f"{what} {name}: a standard deviation is above zero, not {parts[1]}")
+        found[name] = value, sd
+    return found
 
 
 def bounds(given: Sequence[str]) -> dict[str, tuple[float, float]]:

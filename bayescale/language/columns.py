@@ -173,7 +173,11 @@ def read_columns(
 
     def read(name: str) -> np.ndarray:
         known = variable(name, extra)
-        values = _checked(known, runs[name], runs.index)
+        try:
+            values = _checked(known, runs[name], runs.index)
+        except InputError as error:
+            hint = runs.attrs.get("hints", {}).get(error.code, "")
+            raise InputError(f"{error}; {hint}", code=error.code) if hint else error from None
         if known.integer:
             _check_whole(known, values, runs.index)
         return values

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescale.common.errors import InputError
+from bayescale.common.wording import here, listed
 from bayescale.language.columns import read_columns
 from bayescale.language.compute import training_compute
 from bayescale.language.law import Law
@@ -261,12 +262,7 @@ def problem(
     for part in (walk, shared):
         extra |= part.priors if part else {}
     sampled, fixed, extra = _resolve_priors(law, extra, priors or {})
-    if len(runs) < len(sampled):
-        raise InputError(
-            f"{len(runs)} rows cannot inform the {len(sampled)} coefficients of law "
-            f"{law.name!r} ({', '.join(sampled)}); add runs, fix coefficients through "
-            "priors={'name': value}, or choose a law with fewer"
-        )
+    _check_rows(law, len(runs), [name for name in sampled if name not in (priors or {})])
     if pool not in ("partial", "none"):
         raise InputError(f"pool={pool!r} is not known; choose 'partial' or 'none'")
     coordinates, groups = find_coordinates(law, sampled, fixed, extra, inputs), None
@@ -294,6 +290,41 @@ def problem(
         groups=groups,
         walk=walk,
         effects=shared,
+    )
+
+
+def _check_rows(law: Law, count: int, free: list[str]) -> None:
+    """Refuse fewer rows than coefficients of which nothing is known, and say what would do."""
+    if count >= len(free):
+        return
+    ways = [
+        here(python="hold some (priors={'E': 1.6})", prompt="hold some (--fixed E=1.6)"),
+        here(
+            python="say what is known of some (priors={'E': bs.lognormal(1.6, 0.06)})",
+            prompt="say what is known of some (--prior E=1.6±0.1)",
+        ),
+    ]
+    if law.published:
+        first = next(
+            (n for n in ("besiroglu2024",) if n in law.published), next(iter(law.published))
+        )
+        ways.append(
+            here(
+                python=f"start from published ones (priors=bs.published_priors({law.name}, "
+                f"{first!r}, runs))",
+                prompt=f"start from published ones (--prior-from {first})",
+            )
+        )
+    if law.name != "envelope" and count >= 3 and {"N", "D"} <= set(law.inputs):
+        ways.append(
+            "fit the loss by compute alone "
+            + here(python="(the law envelope)", prompt="(--law envelope)")
+            + ", if each is the best of its budget"
+        )
+    raise InputError(
+        f"{count} rows cannot inform the {len(free)} coefficients of law {law.name!r} "
+        f"({', '.join(free)}); add runs, or {listed(ways, last='or')}",
+        code="too-few-runs",
     )
 
 

@@ -242,7 +242,7 @@ def input_ranges(found: Content) -> list[tuple[str, str, str]]:
         values = runs[name].values.astype(float)
         write = (lambda x: f"{x:.4g}") if name == "loss" else format_number
         ends = dict.fromkeys([write(values.min()), write(values.max())])
-        unit = variable(name, found.fit.law.variables).unit
+        unit = found.unit if name == "loss" else variable(name, found.fit.law.variables).unit
         listed.append((name, " to ".join(ends), unit))
     return listed
 

@@ -251,7 +251,7 @@ def _from_text(table: pd.DataFrame, quantity: str, column: str, pattern: str) ->
     before, _, after = pattern.partition("{}")
     number = r"(\d+(?:[.,]\d+)?(?:[eE][+-]?\d+)?[kKmMbBtT]?)"
     # The longest number: what follows must not go on with it.
-    search = re.compile(re.escape(before) + number + (re.escape(after) or r"(?![\w.]*\d)"))
+    search = re.compile(re.escape(before) + number + (re.escape(after) or r"(?![A-Za-z0-9]|\.\d)"))
     values = np.full(len(table), math.nan)
     wrong: dict[int, str] = {}
     for i, text in enumerate(table[column]):

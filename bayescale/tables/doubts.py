@@ -13,7 +13,7 @@ from bayescale.common.quantities import format_number
 from bayescale.common.wording import here, listed
 from bayescale.language.variables import VARIABLES
 
-__all__ = ["best_of", "outliers", "refuse_scores", "scores_hint", "sweeps"]
+__all__ = ["best_of", "outliers", "refuse_scores", "repeated", "scores_hint", "sweeps"]
 
 _SCORE = re.compile(
     r"(?i)(?:^|[_/ .-])(?:acc|accuracy|pass@?\d*|exact_match|em|f1|bleu|rouge|mmlu|score|win_?rate|"
@@ -139,6 +139,33 @@ def _keys(runs: pd.DataFrame) -> list[str]:
     return keys or [n for n in runs if n == "flops"]
 
 
+def repeated(runs: pd.DataFrame, keys: Sequence[str]) -> np.ndarray:
+    """Number of each run's configuration: runs of one differ in their seed, name and loss alone.
+
+    Parameters
+    ----------
+    runs
+        One row a run.
+    keys
+        The columns that make a configuration whatever else there is: a law's inputs.
+    """
+    groups = runs.groupby(list(keys), sort=False, dropna=False)
+    if groups.ngroups == len(runs):
+        return np.arange(len(runs))
+    parts = list(keys)
+    for column in runs.columns:
+        name = str(column)
+        if column in parts or name in ("loss", "run") or _SEED.fullmatch(name):
+            continue
+        text = runs[column].dtype.kind not in "iufb"
+        if (text and runs[column].is_unique) or _OUTCOME.fullmatch(name):
+            continue
+        if (groups[column].nunique(dropna=False) > 1).any():
+            parts.append(column)
+    found: np.ndarray = runs.groupby(parts, sort=False, dropna=False).ngroup().to_numpy()
+    return found
+
+
 def sweeps(runs: pd.DataFrame, names: Sequence[str]) -> list[str]:
     """What is said of rows that share their inputs and differ in other columns.
 
@@ -167,6 +194,12 @@ def sweeps(runs: pd.DataFrame, names: Sequence[str]) -> list[str]:
         return [
             f"{head} each, which differ in {listed(swept)}: a law is of well-tuned runs; {way} "
             "keeps the best of each (the best of several noisy runs is low, which is said)"
+        ]
+    if len(set(repeated(runs, keys))) > len(sizes):
+        return [
+            f"{head} each, which differ in other columns: give what tells them apart with "
+            f"{here(python='by=', prompt='--by')}, or keep one kind with "
+            f"{here(python='where=', prompt='--where')}"
         ]
     differ = f", which differ in {listed(seeds)}" if seeds else ""
     return [

@@ -126,6 +126,9 @@ def read_runs(
         if quantity in VARIABLES and not _in_range(quantity, one, table.index, notes):
             del chosen.columns[quantity]
     hints = _hints(table, chosen)
+    if told := rows.states(table):
+        notes += told
+        hints["missing-values"] = told[0]
     made = follows.worked_out(chosen.columns)
     inputs = {q: one for q, one in (chosen.columns | made).items() if q not in LOGGED}
     for quantity in made:
@@ -190,10 +193,9 @@ def _only_runs(
         keep = rows.selected(table, named, where)
         table, chosen = _kept(table, chosen, keep)
         notes.append(f"{int(keep.sum())} of {len(keep)} rows are kept, where {where}")
-    told = rows.states(table)
     keep, more = rows.missing(table, chosen, drop)
     table, chosen = _kept(table, chosen, keep)
-    return table, chosen, notes + more + told
+    return table, chosen, notes + more
 
 
 def _kept(table: pd.DataFrame, chosen: Chosen, keep: np.ndarray) -> tuple[pd.DataFrame, Chosen]:
