@@ -26,8 +26,11 @@ from bayescale.language.priors import (
 from bayescale.language.variables import VARIABLES, Variable
 
 if TYPE_CHECKING:
+    from bayescale.checking.arviz_refits import arviz_refits
+    from bayescale.checking.arviz_tree import to_arviz
     from bayescale.checking.comparison import compare
     from bayescale.checking.law_check import check_law
+    from bayescale.checking.nested import nested
     from bayescale.checking.prior_overlap import prior_overlap
     from bayescale.checking.prior_sensitivity import prior_sensitivity
     from bayescale.checking.residual_checks import check_residuals
@@ -74,7 +77,10 @@ _HOME = {
     "decisions.proposals": ("propose_runs",),
     "decisions.rivals": ("probability", "required_budget"),
     "decisions.upcycling": ("upcycling_probability", "upcycling_threshold"),
+    "checking.arviz_refits": ("arviz_refits",),
+    "checking.arviz_tree": ("to_arviz",),
     "checking.comparison": ("compare",),
+    "checking.nested": ("nested",),
     "checking.law_check": ("check_law",),
     "checking.prior_overlap": ("prior_overlap",),
     "checking.prior_sensitivity": ("prior_sensitivity",),
@@ -101,6 +107,7 @@ __all__ = [
     "Variable",
     "allocate",
     "amplitude",
+    "arviz_refits",
     "average",
     "backtest",
     "check_law",
@@ -131,6 +138,7 @@ __all__ = [
     "minimum",
     "model",
     "models",
+    "nested",
     "next_runs",
     "normal",
     "parse_budget",
@@ -148,6 +156,7 @@ __all__ = [
     "required_budget",
     "residuals",
     "simulate",
+    "to_arviz",
     "upcycling_probability",
     "upcycling_threshold",
     "where",

@@ -90,7 +90,7 @@ def main(folder: Path = Path("example-output")) -> None:
     winner = max(shares, key=shares.__getitem__)
     print(
         f"\nAt 1.3B parameters and 64 experts {winner} has the lowest loss with probability "
-        f"{shares[winner]:.2f}; the mean losses are "
+        f"{shares[winner]:.2f}; the losses are "
         + ", ".join(f"{r} {float(loss.sel(router=r).mean()):.3f}" for r in ROUTERS)
         + "."
     )

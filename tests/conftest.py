@@ -6,8 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -49,6 +51,68 @@ def calibrated_fit(olmo: pd.DataFrame) -> bs.Fit:
 def hoffmann_fit() -> bs.Fit:
     """The dense law on the runs of which Besiroglu et al. published a fit."""
     return bs.fit(dense, bs.load_runs("hoffmann2022").query("not outlier"), seed=1)
+
+
+@bs.law
+def by_tokens(D, *, E=bs.floor(), B=bs.amplitude(), beta=bs.exponent(0.3)):
+    """Loss of models of one size: a law of one input."""
+    return E + B * D**-beta
+
+
+@bs.law(cost=lambda N, D, depth: 6 * N * D, variables=(bs.Variable("depth", "layers", low=1.0),))
+def with_depth(
+    N, D, depth, *, E=bs.floor(), A=bs.amplitude(), alpha=bs.exponent(0.3),
+    B=bs.amplitude(), beta=bs.exponent(0.3), k=bs.normal(0.0, 0.1),
+):  # fmt: skip
+    """A user's own law, with an input of its own."""
+    return E + A * N**-alpha * depth**k + B * D**-beta
+
+
+#: How each kind of fit is made, from which table.
+KINDS = (
+    *("plain", "calibrated", "grouped", "weighted", "errors", "averaged", "published", "laplace"),
+    *("one_input", "own_law"),
+)
+
+
+@pytest.fixture(scope="session")
+def of_kind(olmo: pd.DataFrame) -> Callable[[str], Any]:
+    """A short fit of each kind, made when it is first asked for."""
+    short = {"draws": 500, "tune": 500, "chains": 2, "seed": 1}
+    runs = olmo.assign(
+        w=np.where(olmo.D.median() < olmo.D, 1.0, 0.5), sd=0.003, depth=np.resize([12, 24, 36], 30)
+    )
+    made: dict[str, Any] = {}
+
+    def make(kind: str) -> Any:
+        if kind == "averaged":
+            pair = {"plain": of("plain"), "laplace": of("laplace")}
+            return bs.average(pair, {"plain": 2, "laplace": 1})
+        if kind == "published":
+            return bs.published(dense, "besiroglu2024")
+        if kind == "laplace":
+            return bs.fit(dense, runs, method="laplace", seed=1)
+        if kind == "grouped":
+            two = runs.assign(corpus=np.resize(["web", "books"], 30))
+            return bs.fit(dense, two, by="corpus", vary=("E",), **short)
+        law, options = {
+            "plain": (dense, {}),
+            "calibrated": (dense, dict(bs.CALIBRATED)),
+            "weighted": (dense, {"weights": "w"}),
+            "errors": (dense, {"error": "sd"}),
+            "one_input": (by_tokens, {}),
+            "own_law": (with_depth, {}),
+        }[kind]
+        return bs.fit(law, runs, **short, **options)
+
+    def of(kind: str) -> Any:
+        if kind not in made:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                made[kind] = make(kind)
+        return made[kind]
+
+    return of
 
 
 @pytest.fixture

@@ -112,7 +112,7 @@ def compare(
     _check_same_runs(fits)
     _check_trusted(fits)
     how: dict[str, Any] = {"executor": executor, "seed": seed, "progress": progress}
-    labels = next(iter(fits.values())).tree["observed_data"].to_dataset()["run"].values
+    labels = table_of(next(iter(fits.values()))).index.to_numpy()
     if by == "loo":
         scores = {name: loo_scores(fit, **how) for name, fit in fits.items()}
     else:
@@ -310,7 +310,7 @@ def _check_same_runs(fits: Mapping[str, Fit]) -> None:
     for name, fit in fits.items():
         if "log_likelihood" not in fit.tree:
             raise InputError(f"{name!r} was not fitted to runs, so it cannot be compared")
-    losses = {n: fit.tree["observed_data"].to_dataset().log_loss.values for n, fit in fits.items()}
+    losses = {n: np.log(table_of(fit)["loss"].to_numpy()) for n, fit in fits.items()}
     ours = losses[first]
     for name in others:
         theirs = losses[name]

@@ -14,7 +14,7 @@ from bayescale.common.errors import InputError
 from bayescale.fitting.diagnostics import diagnose
 from bayescale.fitting.fits import Fit
 from bayescale.fitting.refits import options_of, refit, table_of
-from bayescale.prediction.scoring import log_score
+from bayescale.prediction.scoring import log_densities, log_score
 from bayescale.sampling.pareto import smoothed
 from bayescale.tables.doubts import repeated
 
@@ -68,8 +68,7 @@ def loo_scores(
     other runs and the score is exact.
     """
     log_weights, pareto_k, good_k = loo_weights(fit)
-    # What is scored is the run's own density, without its weight in the likelihood.
-    pointwise = _logsumexp(log_weights + _log_likelihood(fit))
+    pointwise = _logsumexp(log_weights + _log_densities(fit))
     high = np.flatnonzero(~(pareto_k <= good_k))
     exact = np.zeros(len(pareto_k), dtype=bool)
     doubtful = len(high)
@@ -124,8 +123,7 @@ def loo_weights(fit: Fit) -> tuple[np.ndarray, np.ndarray, float]:
     from arviz_stats import ess
 
     by_run = _log_likelihood(fit)
-    weights = fit.tree["observed_data"].to_dataset().get("weights")
-    ratios = by_run if weights is None else weights.values[:, None] * by_run
+    ratios = by_run
     member = configurations(fit)
     if len(set(member)) < len(member):
         together = np.zeros((member.max() + 1, ratios.shape[1]))
@@ -141,9 +139,17 @@ def loo_weights(fit: Fit) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 def _log_likelihood(fit: Fit) -> np.ndarray:
-    """Of every run (rows) under every draw, chain after chain."""
+    """Each run's part of the likelihood (rows) under every draw, chain after chain."""
     density = fit.tree["log_likelihood"].to_dataset().log_loss.transpose("run", "chain", "draw")
     return density.values.reshape(density.sizes["run"], -1)
+
+
+def _log_densities(fit: Fit) -> np.ndarray:
+    """What is scored: each run's own density, without its weight in the likelihood."""
+    if fit.weights is None:
+        return _log_likelihood(fit)
+    density = log_densities(fit, table_of(fit), own=True).transpose("run", ...)
+    return np.asarray(density.values.reshape(density.sizes["run"], -1))
 
 
 def _logsumexp(x: np.ndarray) -> np.ndarray:
@@ -214,5 +220,5 @@ def _scored(fit: Fit, runs: Any) -> tuple[np.ndarray, bool]:
 
 def _in_sample(fit: Fit) -> np.ndarray:
     """Log predictive density of the runs that were fitted."""
-    density = _log_likelihood(fit)
+    density = _log_densities(fit)
     return _logsumexp(density) - np.log(density.shape[1])

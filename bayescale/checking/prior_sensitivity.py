@@ -62,9 +62,9 @@ def prior_sensitivity(
     budget
         Training FLOPs; by default ten times the cost of the largest fitted run.
     of
-        What moves: a count that the budget decides, such as ``"D"``, or ``"loss"``, the mean loss
+        What moves: a count that the budget decides, such as ``"D"``, or ``"loss"``, the law's loss
         at the optimum. By default the size of the model. A law without a cost model has no
-        optimum: it is the mean loss of a run ten times the largest, each count by the same factor.
+        optimum: it is the loss of a run ten times the largest, each count by the same factor.
     group
         The group to decide for, of a fit whose coefficients vary.
     cost, choose, fixed, bounds
@@ -126,7 +126,7 @@ def prior_sensitivity(
     likelihood = fit.tree["log_likelihood"].to_dataset().log_loss.transpose("chain", "draw", "run")
     components = powers | {
         _ALL: np.sum(list(powers.values()), axis=0),
-        _RUNS: likelihood.values @ task.weights,
+        _RUNS: likelihood.values.sum(axis=-1),
     }
     rows = {name: _row(decided, of, logs) for name, logs in components.items()}
     table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("component")

@@ -78,8 +78,7 @@ def hat_matrix(fit: Fit) -> tuple[np.ndarray, np.ndarray]:
     centre, scale, p = scatter(fit, table_of(fit), own=True)
     noise = noise_model(fit.about["noise"])
     sd = np.sqrt(np.mean(1 / noise.information(scale, p), axis=0))
-    weights = fit.tree["observed_data"].to_dataset().get("weights")
-    w = np.ones(centre.shape[1]) if weights is None else weights.values
+    w = np.ones(centre.shape[1]) if fit.weights is None else fit.weights
     hat = np.cov(centre / sd, rowvar=False)
     # Draws of a law that is far from linear may spread more than the runs' noise would let them.
     values, vectors = np.linalg.eigh(hat)

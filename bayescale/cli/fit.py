@@ -248,7 +248,7 @@ def fit(
     An earlier fit is replaced, another file only with --force. If the sampler's diagnostics fail,
     there is a warning and the exit code is still 0. JSON: law, noise, simulated, table, runs,
     seed, saved, diagnostics (ok, divergences, rhat, ess_bulk, ess_tail, ...), units, coefficients
-    and noise_parameters (mean, median, lower, upper), published_coefficients.
+    and noise_parameters (median, lower, upper), published_coefficients.
     """
     from bayescale.cli.inputs import (
         estimates,

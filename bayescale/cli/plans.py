@@ -111,7 +111,7 @@ def show_allocation(document: Mapping[str, Any]) -> None:
     share = percent(document["prob"])
     aside(
         f"Median and {share} interval of the optimum of each posterior draw; budgets in FLOP, "
-        f"loss in {document['loss_unit']}, the mean at the optimum."
+        f"loss in {document['loss_unit']}, the law's at the optimum."
     )
     if ratios:
         aside(beyond(document))
@@ -176,7 +176,9 @@ def show_decision(document: Mapping[str, Any]) -> None:
             say(f"That is {format_number(count)} hours of one {chip} of its peak.", indent=2)
         loss, regret = one["loss"], one["regret"]
         certain = loss["lower"] == loss["upper"]
-        spread = f" ({share} interval {loss['lower']:.4f} to {loss['upper']:.4f} of the mean loss, "
+        spread = (
+            f" ({share} interval {loss['lower']:.4f} to {loss['upper']:.4f} of the law's loss, "
+        )
         spread += "about which a single run scatters)"
         say(
             f"Expected loss: {one['expected_loss']:.4f} {unit}{'' if certain else spread}.",
@@ -187,7 +189,8 @@ def show_decision(document: Mapping[str, Any]) -> None:
             most = f"; at most {regret['upper']:.4f} with {tail} probability"
             say(
                 f"Expected regret: {_nats(one['expected_regret'])} {unit} against the best plan if "
-                f"the law's coefficients were known{most if regret['upper'] >= 5e-5 else ''}.",
+                "the law's coefficients were known, the most that further runs could save"
+                f"{most if regret['upper'] >= 5e-5 else ''}.",
                 indent=2,
             )
         say(_band(one, document["within"], unit), indent=2)

@@ -52,12 +52,11 @@ def beyond(document: Mapping[str, Any]) -> str:
 
 
 def summary(draws: xr.DataArray, prob: float) -> dict[str, float]:
-    """Draws over chain and draw in a few numbers."""
+    """Draws over chain and draw in a few numbers; a mean need not exist, and is none of them."""
     from bayescale.prediction.predict import interval
 
     lower, upper = interval(draws, prob).values
     return {
-        "mean": float(draws.mean()),
         "median": float(draws.median()),
         "lower": float(lower),
         "upper": float(upper),

@@ -90,7 +90,7 @@ def predict(
 
     JSON: law, noise, published, simulated, calibrated, prob, mean and runs, each with its inputs,
     extrapolation (compute over that of the largest fitted run, or null), observed (if the table
-    has losses) and loss (mean, median, lower, upper).
+    has losses) and loss (median, lower, upper).
     """
     from bayescale.cli.inputs import assignments, find_law, read_runs, show_understood, whole
     from bayescale.cli.saved import check_ungrouped, open_fit
@@ -173,8 +173,8 @@ def allocate(
 
     JSON: law, noise, published, simulated, calibrated, prob and budgets, each with budget,
     chip_hours (by chip, where one is known), extrapolation (over the compute of the largest fitted
-    run, or null), at_bound (share of draws whose optimum a bound decides), and mean, median, lower
-    and upper of every input and of loss; a listed input has choices too, the probability that each
+    run, or null), at_bound (share of draws whose optimum a bound decides), and median, lower and
+    upper of every input and of loss; a listed input has choices too, the probability that each
     value is the best.
     """
     from bayescale.cli.inputs import flop_budget
@@ -253,7 +253,7 @@ def decide(
       bayescale decide fit.nc --budget 1e24 --plot regret.png
 
     JSON: law, noise, published, simulated, calibrated, prob, within and budgets, each with budget,
-    extrapolation, plan (every input), expected_loss, loss, expected_regret, regret (mean, median,
+    extrapolation, plan (every input), expected_loss, loss, expected_regret, regret (median,
     lower, upper) and band (lower and upper of what varies among plans within that loss).
     """
     from bayescale.cli.inputs import flop_budget, number

@@ -73,7 +73,7 @@ def allocate(
     Returns
     -------
     xarray.Dataset
-        Every input of the law at the optimum, and ``loss`` (the mean loss there, nats), over chain,
+        Every input of the law at the optimum, and ``loss`` (the law's there, nats), over chain,
         draw and budget. Coordinates along budget: ``extrapolation``, the budget over the cost of
         the largest fitted run, and ``at_bound``, the share of draws whose optimum lies at
         a bound or at an end of a listed choice.
@@ -191,7 +191,7 @@ def labelled(fit: Fit, space: Plans, found: Optimum) -> xr.Dataset:
         entry = variable(name, fit.law.variables)
         attrs = {"units": entry.unit, "long_name": entry.description or name}
         data[name] = (axes, found.plan[name].reshape(shape), attrs)
-    attrs = {"units": fit.loss_unit, "long_name": "mean loss at the optimum"}
+    attrs = {"units": fit.loss_unit, "long_name": "loss of the law at the optimum"}
     data["loss"] = (axes, found.value.reshape(shape), attrs)
     at_end = np.zeros(found.value.shape, dtype=bool)
     for one in ends(space, found.plan).values():
@@ -222,9 +222,9 @@ def coefficient_draws(fit: Fit) -> dict[Any, Any]:
 
 
 def loss_of(
-    space: Plans, reference: Mapping[str, float], plan: Mapping[str, Any], draws: Any
+    space: Plans | Fit, reference: Mapping[str, float], plan: Mapping[str, Any], draws: Any
 ) -> Any:
-    """Mean loss of a plan, for columns of draws: the law, with its discrepancy if there is one."""
+    """Loss of a plan, for columns of draws: the law, with its discrepancy if there is one."""
     inputs = {name: plan[name] / reference[name] for name in space.law.inputs}
     coefficients = {name: x for name, x in draws.items() if not isinstance(name, Knot)}
     bends = {knot: x for knot, x in draws.items() if isinstance(knot, Knot)}

@@ -51,7 +51,8 @@ def decide(
 
     ``allocate`` gives an optimum for each draw; only one plan can be trained. This is the plan
     whose loss, averaged over what the runs leave open, is least. Its *regret* in a draw is what it
-    loses there against that draw's own optimum.
+    loses there against that draw's own optimum: on average that is what knowing the coefficients
+    would be worth, and an upper bound on what more runs can save, since none tell them exactly.
 
     Parameters
     ----------
@@ -217,11 +218,12 @@ def _labelled(
         attrs = {"units": entry.unit, "long_name": entry.description or name}
         data[name] = ("budget", chosen.plan[name][0], attrs)
     data["expected_loss"] = ("budget", loss.mean(axis=0), nats)
-    data["expected_regret"] = ("budget", regret.mean(axis=0), nats)
+    words = nats | {"long_name": "worth of knowing the coefficients: the most that runs can save"}
+    data["expected_regret"] = ("budget", regret.mean(axis=0), words)
     data["risk"] = ("budget", chosen.value[0], nats | {"long_name": "what the plan minimises"})
     for name, band in bands.items():
         data[f"{name}_band"] = (("budget", "ci_bound"), band, data[name][2])
-    words = nats | {"long_name": "mean loss of the plan"}
+    words = nats | {"long_name": "loss of the law at the plan"}
     data["loss"] = (axes, loss.reshape(shape), words)
     words = nats | {"long_name": "loss over the draw's own optimum"}
     data["regret"] = (axes, regret.reshape(shape), words)

@@ -43,7 +43,7 @@ def efficiency_leverage(
     """Compute that a dense model needs for the loss of a mixture of experts, over the mixture's.
 
     At every budget the mixture is trained at its own optimal allocation, and the dense model at
-    the optimal allocation of whatever budget gives it the same mean loss. Above one the
+    the optimal allocation of whatever budget gives it the same loss. Above one the
     mixture is the better buy. The two fits must be of one loss on one corpus, with parameters and
     FLOPs counted alike.
 

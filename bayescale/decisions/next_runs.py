@@ -55,7 +55,7 @@ def next_runs(
     With a ``budget`` the aim is a better decision: a run's gain is the expected reduction of the
     regret of the plan that will be trained with that budget (the expected value of sample
     information, in nats). With a ``target`` the aim is a sharper prediction: its gain is the
-    expected reduction of the variance of the target's mean loss, in nats squared.
+    expected reduction of the variance of the law's loss at the target, in nats squared.
 
     Parameters
     ----------
@@ -215,7 +215,7 @@ def _check_draws(fit: Fit) -> None:
 
 
 def _target_losses(fit: Fit, target: Any) -> np.ndarray:
-    """Mean loss of the target runs, over draws and runs."""
+    """Loss of the law at the target runs, over draws and runs."""
     if isinstance(target, Mapping):
         given = dict(target)
     elif hasattr(target, "iloc"):

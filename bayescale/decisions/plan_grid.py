@@ -28,7 +28,7 @@ class PlanGrid:
     inputs
         Value of each of the law's inputs, one a plan.
     loss
-        Mean loss, nats, over draws (of chains one after the other) and plans.
+        Loss of the law, nats, over draws (of chains one after the other) and plans.
     optimum
         Loss of each draw's own best plan, nats.
     """

@@ -74,7 +74,7 @@ def as_row(plan: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 def losses_of(
     members: Sequence[Fit], spaces: Sequence[Plans], most: int | None = None
 ) -> tuple[int, Callable[[Mapping[str, Any]], np.ndarray]]:
-    """How many draws fits have together, and the mean loss of plans (columns) under each (rows).
+    """How many draws fits have together, and the loss of plans (columns) under each (rows).
 
     With ``most``, about so many of the draws, spread over all.
     """

@@ -12,6 +12,7 @@ import xarray as xr
 
 from bayescale.common.errors import InputError
 from bayescale.decisions.allocation import AllocationWarning, allocate
+from bayescale.decisions.decision import decide
 from bayescale.decisions.leverage import budget_for, efficiency_leverage, reach
 from bayescale.decisions.plans import plans, training_cost
 from bayescale.fitting.averaging import Average
@@ -33,9 +34,10 @@ def probability(
     *,
     plan_a: Mapping[str, Any] | None = None,
     plan_b: Mapping[str, Any] | None = None,
+    at: str = "optimum",
     seed: int = 0,
 ) -> xr.Dataset:
-    """Probability that architecture A beats B, each at its own compute-optimal allocation.
+    """Probability that architecture A beats B, each at its best: in every draw, or as planned.
 
     The two fits must be of one loss on one corpus, with parameters and FLOPs counted alike. They
     may be one fit with two plans, such as ``plan_a={"fixed": {"S": 0.875}}`` against
@@ -50,14 +52,20 @@ def probability(
         and the largest.
     plan_a, plan_b
         Arguments of ``allocate`` for either: ``cost``, ``choose``, ``fixed``, ``bounds``.
+    at
+        ``"optimum"``: each at the optimum of every draw, which nobody can train, since it moves
+        with the coefficients. It says which architecture is the better one. ``"plan"``: each at
+        the one plan that :func:`bayescale.decide` gives for it. It says which of two runs that can
+        be trained has the lower loss, and is as a rule the surer of the two.
     seed
         Of the pairing of draws.
 
     Returns
     -------
     xarray.Dataset
-        Over budget: ``probability`` that A has the lower mean loss. Over chain, draw and budget:
-        ``loss_a`` and ``loss_b`` at each one's own optimum, nats, and ``multiplier``, the compute
+        Over budget: ``probability`` that A has the lower loss (the law's, without the noise of
+        single runs). Over chain, draw and budget: ``loss_a`` and ``loss_b`` at the optimum or at
+        the plan, nats, and, at the optimum alone, ``multiplier``, the compute
         that B needs for the loss of A, over that of A (infinite where none is enough). Over chain
         and draw, if there are several budgets: ``crossover``, the budget beyond which A is
         ahead as far as the largest: 0 where A is ahead at all, infinite where B is ahead at the
@@ -91,6 +99,10 @@ def probability(
     (array([1., 1.]), array([21.3, 32. ]))
     """
     plan_a, plan_b = dict(plan_a or {}), dict(plan_b or {})
+    if at == "plan":
+        return _of_plans(fit_a, fit_b, budget, plan_a, plan_b, seed)
+    if at != "optimum":
+        raise InputError(f"at={at!r} is not known; choose 'optimum' or 'plan'")
     if isinstance(fit_a, Average):
         against = partial(
             probability, fit_b=fit_b, budget=budget, plan_a=plan_a, plan_b=plan_b, seed=seed
@@ -118,15 +130,86 @@ def probability(
             "multiplier": more.drop_vars(_OF_ONE, errors="ignore"),
         }
     ).assign_coords({name: x.drop_vars(_OF_ONE, errors="ignore") for name, x in beyond.items()})
-    odds.attrs["simulated"] = int(any(fit.about.get("simulated", False) for fit in (fit_a, fit_b)))
+    odds.attrs = {"at": "optimum", "simulated": int(_simulated(fit_a) or _simulated(fit_b))}
     for name, words in (
-        ("probability", "probability that A has the lower loss"),
+        ("probability", "probability that A has the lower loss, each at its own optimum"),
         ("multiplier", "compute of B over that of A at equal loss"),
     ):
         odds[name].attrs = {"units": "", "long_name": words}
     if len(np.unique(best_a.budget)) > 1:
-        odds["crossover"] = _crossover(fit_a, fit_b, np.asarray(best_a.budget), plan_a, plan_b)
+
+        def gap(budgets: np.ndarray) -> xr.DataArray:
+            ours, theirs = allocate(fit_a, budgets, **plan_a), allocate(fit_b, budgets, **plan_b)
+            return ours.loss - theirs.loss
+
+        odds["crossover"] = _crossover(gap, np.asarray(best_a.budget))
     return odds
+
+
+def _simulated(fit: Fit | Average) -> bool:
+    members = fit.fits.values() if isinstance(fit, Average) else [fit]
+    return any(one.about.get("simulated", False) for one in members)
+
+
+def _of_plans(
+    fit_a: Fit | Average,
+    fit_b: Fit | Average,
+    budget: Any,
+    plan_a: Mapping[str, Any],
+    plan_b: Mapping[str, Any],
+    seed: int,
+) -> xr.Dataset:
+    """Odds of the one plan of each, in pairs of draws."""
+    together = fit_a is fit_b
+    if not isinstance(fit_a, Average) and not isinstance(fit_b, Average):
+        for fit in (fit_a, fit_b):
+            check_one_group(fit)
+        fit_a, fit_b = paired(fit_a, fit_b, seed)
+        together = True
+
+    def losses(budgets: Any) -> tuple[xr.Dataset, xr.Dataset]:
+        # Whether a posterior is to be trusted is asked where a plan is chosen.
+        a = decide(fit_a, budgets, trust=True, **plan_a)
+        b = decide(fit_b, budgets, trust=True, **plan_b)
+        return (a, b) if together else _in_pairs(a, b, seed)
+
+    a, b = losses(budget)
+    odds = xr.Dataset({"loss_a": a.loss, "loss_b": b.loss}).drop_vars(
+        [*_OF_ONE, "law"], errors="ignore"
+    )
+    odds["probability"] = (odds.loss_a < odds.loss_b).mean(("chain", "draw"))
+    words = "probability that A has the lower loss, each at the plan to train"
+    odds["probability"].attrs = {"units": "", "long_name": words}
+    odds = odds.assign_coords(
+        extrapolation_a=a.extrapolation.drop_vars(_OF_ONE, errors="ignore"),
+        extrapolation_b=b.extrapolation.drop_vars(_OF_ONE, errors="ignore"),
+    )
+    odds.attrs = {"at": "plan", "simulated": int(_simulated(fit_a) or _simulated(fit_b))}
+    if len(np.unique(odds.budget)) > 1:
+
+        def gap(budgets: np.ndarray) -> xr.DataArray:
+            ours, theirs = losses(budgets)
+            return ours.loss - theirs.loss
+
+        odds["crossover"] = _crossover(gap, odds.budget.values)
+    return odds
+
+
+def _in_pairs(a: xr.Dataset, b: xr.Dataset, seed: int) -> tuple[xr.Dataset, xr.Dataset]:
+    """Two plans' losses in one chain of as many draws, paired at random."""
+    sizes = [one.sizes["chain"] * one.sizes["draw"] for one in (a, b)]
+    size = max(sizes)
+    order = np.resize(np.random.default_rng(seed).permutation(min(sizes)), size)
+    first, second = (order, np.arange(size)) if sizes[0] < size else (np.arange(size), order)
+    return _picked(a, first), _picked(b, second)
+
+
+def _picked(plan: xr.Dataset, order: np.ndarray) -> xr.Dataset:
+    """A plan with the draws of all its chains in an order, in one chain."""
+    rows = plan.drop_vars("law", errors="ignore").stack(row=("chain", "draw"))
+    rows = rows.drop_vars(["row", "chain", "draw"]).isel(row=order).rename(row="draw")
+    labelled = rows.expand_dims(chain=[0]).assign_coords(draw=np.arange(len(order)))
+    return labelled.transpose("chain", "draw", ...)
 
 
 def _pooled(mixture: Average, against: Callable[[Fit], xr.Dataset], seed: int) -> xr.Dataset:
@@ -167,7 +250,7 @@ def required_budget(
     fit
         A fit, or an average of fits.
     loss
-        Target mean loss, nats per token: a number, or a row of them.
+        Target loss of the law, nats per token: a number, or a row of them.
     cost, choose, fixed, bounds
         As for :func:`bayescale.allocate`.
 
@@ -219,21 +302,15 @@ def required_budget(
     return found.squeeze("loss") if np.ndim(loss) == 0 else found
 
 
-def _crossover(
-    fit_a: Fit,
-    fit_b: Fit,
-    budgets: np.ndarray,
-    plan_a: Mapping[str, Any],
-    plan_b: Mapping[str, Any],
-) -> xr.DataArray:
+def _crossover(gap_at: Callable[[np.ndarray], xr.DataArray], budgets: np.ndarray) -> xr.DataArray:
     """The last budget of a range at which A goes ahead, in every draw."""
     low, high = budgets.min(), budgets.max()
     count = max(int(np.ceil(np.log10(high / low) * _PER_DECADE)), 4) + 1
     grid = np.geomspace(low, high, count)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AllocationWarning)
-        loss_a, loss_b = allocate(fit_a, grid, **plan_a).loss, allocate(fit_b, grid, **plan_b).loss
-    gap = (loss_a - loss_b).values
+        difference = gap_at(grid).transpose("chain", "draw", "budget")
+    gap = difference.values
     behind = gap >= 0
     # The last cell of the grid in which A goes from behind to ahead, with the cubic about it.
     last = count - 1 - behind[..., ::-1].argmax(axis=-1)
@@ -250,7 +327,7 @@ def _crossover(
     return xr.DataArray(
         found,
         dims=("chain", "draw"),
-        coords={"chain": loss_a.chain, "draw": loss_a.draw},
+        coords={"chain": difference.chain, "draw": difference.draw},
         attrs={"units": "FLOP", "long_name": "budget beyond which A is ahead"},
     )
 

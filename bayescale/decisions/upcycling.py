@@ -8,13 +8,14 @@ tokens for mixtures trained from scratch, as Liew et al. 2025 fit it (arXiv:2502
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from bayescale.common.errors import InputError
+from bayescale.decisions.allocation import coefficient_draws, loss_of
 from bayescale.fitting.fits import Fit
 from bayescale.language.variables import VARIABLES
 from bayescale.prediction.predict import law_inputs
@@ -32,7 +33,7 @@ def upcycling_threshold(upcycled: Fit, scratch: Fit, *, N: Any, D_dense: Any) ->
     r"""Tokens beyond which training from scratch overtakes upcycling.
 
     The threshold :math:`D^*` solves :math:`L_{scratch}(N, D^*) = L_{upcycled}(N, D_{dense}, D^*)`
-    in every posterior draw. With fewer further tokens the upcycled model has the lower mean loss,
+    in every posterior draw. With fewer further tokens the upcycled model has the lower loss,
     with more the one trained from scratch has.
 
     Parameters
@@ -82,8 +83,9 @@ def upcycling_threshold(upcycled: Fit, scratch: Fit, *, N: Any, D_dense: Any) ->
     upcycled, scratch = _paired(upcycled, scratch)
     given = _inputs(upcycled, scratch, N=N, D_dense=D_dense, D_upcycled=1e9)
     shape = _lead(upcycled, scratch, given)
-    from_scratch = _curve(scratch, given, "D", shape.dims)
-    from_dense = _curve(upcycled, given, "D_upcycled", shape.dims)
+    rows = (shape.sizes["chain"] * shape.sizes["draw"], -1)
+    from_scratch = _curve(scratch, given, "D", shape)
+    from_dense = _curve(upcycled, given, "D_upcycled", shape)
 
     def ahead(log_tokens: Any) -> Any:
         """Where upcycling has the lower loss."""
@@ -92,8 +94,8 @@ def upcycling_threshold(upcycled: Fit, scratch: Fit, *, N: Any, D_dense: Any) ->
 
     # The first point of a grid at which upcycling is behind, one at a time: all would be too many.
     grid = np.linspace(np.log(_FEWEST), np.log(_MOST), _GRID)
-    right = np.full(shape.shape, np.inf)
-    leading = np.ones(shape.shape, bool)
+    right = np.full(shape.shape, np.inf).reshape(rows)
+    leading = np.ones(right.shape, bool)
     for log_tokens in grid:
         still = leading & ahead(log_tokens)
         right[leading & ~still] = log_tokens
@@ -107,7 +109,8 @@ def upcycling_threshold(upcycled: Fit, scratch: Fit, *, N: Any, D_dense: Any) ->
         before = ahead(middle)
         np.copyto(left, middle, where=crossed & before)
         np.copyto(right, middle, where=crossed & ~before)
-    threshold = shape.copy(data=np.exp(np.where(np.isfinite(right), (left + right) / 2, right)))
+    found = np.exp(np.where(np.isfinite(right), (left + right) / 2, right))
+    threshold = shape.copy(data=found.reshape(shape.shape))
     threshold.name = "D_upcycled"
     threshold.attrs = {
         "units": "tokens",
@@ -132,7 +135,7 @@ def upcycling_probability(
     Returns
     -------
     xarray.DataArray
-        Posterior probability that the mean loss is lower, over the inputs' dimensions.
+        Posterior probability that the law's loss is lower, over the inputs' dimensions.
 
     Raises
     ------
@@ -158,21 +161,21 @@ def _lead(upcycled: Fit, scratch: Fit, given: dict[str, Any]) -> xr.DataArray:
 
 
 def _curve(
-    fit: Fit, given: Mapping[str, Any], tokens: str, dims: tuple[Hashable, ...]
+    fit: Fit, given: Mapping[str, Any], tokens: str, shape: xr.DataArray
 ) -> Callable[[Any], Any]:
-    """The mean loss as a function of tokens: arrays over ``dims``, without the cost of labels."""
+    """The loss as a function of tokens: over draws and inputs, without the cost of labels."""
+    rows = (shape.sizes["chain"] * shape.sizes["draw"], -1)
 
     def placed(x: Any) -> Any:
         if not isinstance(x, xr.DataArray):
             return x
-        return x.expand_dims([n for n in dims if n not in x.dims]).transpose(*dims).values
+        return x.broadcast_like(shape).transpose(*shape.dims).values.reshape(rows)
 
-    draws, fixed, reference = fit.posterior, fit.about["fixed"], fit.reference
-    coefficients = {n: placed(draws[n]) if n in draws else fixed[n] for n in fit.law.priors}
-    inputs = {n: placed(given[n]) / reference[n] for n in fit.law.inputs if n != tokens}
+    draws = coefficient_draws(fit)
+    inputs = {n: placed(given[n]) for n in fit.law.inputs if n != tokens}
 
     def loss(number: Any) -> Any:
-        return fit.law(**inputs, **{tokens: number / reference[tokens]}, **coefficients)
+        return loss_of(fit, fit.reference, {**inputs, tokens: number}, draws)
 
     return loss
 

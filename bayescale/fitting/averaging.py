@@ -178,7 +178,7 @@ def _thinned(fit: Fit, count: int) -> Fit:
     kept = kept.assign_coords(draw=np.arange(count)).expand_dims(chain=[0])
     groups = {"posterior": kept.transpose("chain", "draw", ...)}
     if fit.runs is not None:
-        groups["constant_data"] = fit.runs
+        groups["runs"] = fit.runs
     tree = xr.DataTree.from_dict(groups)
     tree.attrs = fit.tree.attrs
     return Fit(fit.law, tree)

@@ -7,41 +7,16 @@ from typing import TYPE_CHECKING
 
 from bayescale.common.errors import InputError
 from bayescale.fitting.fits import Fit
-from bayescale.sampling.pareto import MAX_PARETO_K
+from bayescale.fitting.judging import judged
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "MAX_RHAT",
-    "MIN_ESS",
-    "MOST_ESS",
-    "FitWarning",
-    "diagnose",
-    "needed_ess",
-    "warn_if_untrusted",
-]
-
-#: A sampled fit is trusted when every coefficient meets these (Vehtari et al. 2021).
-MAX_RHAT = 1.01
-MIN_ESS = 400
-#: More than these are never asked for.
-MOST_ESS = 1000
+__all__ = ["FitWarning", "diagnose", "warn_if_untrusted"]
 
 
 class FitWarning(UserWarning):
     """The sampler did not reach what a trustworthy posterior needs."""
-
-
-def needed_ess(draws: int) -> int:
-    """Effective draws that a coefficient needs: a quarter of all, but at least 400 of any number.
-
-    Examples
-    --------
-    >>> needed_ess(4000), needed_ess(1000)
-    (1000, 400)
-    """
-    return max(MIN_ESS, min(MOST_ESS, draws // 4))
 
 
 def diagnose(fit: Fit) -> pd.DataFrame:
@@ -57,10 +32,12 @@ def diagnose(fit: Fit) -> pd.DataFrame:
     pandas.DataFrame
         Indexed by coefficient: ``rhat``, ``ess_bulk``, ``ess_tail``, ``ok`` (of the knots of a
         discrepancy and the levels of effects, the worst). Its ``attrs`` hold
-        the number of ``divergences``, ``ok`` of the whole fit, and for draws made by importance
+        the number of ``divergences``, the effective draws that are asked for (``needed_ess``),
+        ``ok`` of the whole fit, and for draws made by importance
         resampling (``method="laplace"``, and NUTS where the posterior has several modes) the
-        ``pareto_k`` of their weights. Such draws are independent, so R-hat is NaN and both
-        effective numbers are that of the weights. ``missed_mode`` is there if the posterior has a
+        ``pareto_k`` of their weights. Such draws are independent, so R-hat is NaN and the
+        effective numbers follow from the weights: at the bulk, and at the worse of the 5 % and 95 %
+        quantiles. ``missed_mode`` is there if the posterior has a
         mode that the chains missed and that could not be weighed.
 
     Raises
@@ -68,55 +45,10 @@ def diagnose(fit: Fit) -> pd.DataFrame:
     InputError
         If the fit was not made by sampling.
     """
-    import pandas as pd
-    from arviz_stats import ess, rhat
-
     if "sample_stats" not in fit.tree:
         raise InputError("this fit holds no sampler's chains: there is nothing to diagnose")
-    draws = fit.posterior
-    by = fit.about.get("by")
-    for name in [str(n) for n, v in draws.data_vars.items() if by in v.dims]:
-        each = {
-            f"{name}[{level.item()}]": draws[name].sel({by: level}, drop=True)
-            for level in draws[by]
-        }
-        draws = draws.drop_vars(name).assign(each)
-    names = [str(name) for name in draws.data_vars]
     stats = fit.tree["sample_stats"].to_dataset()
-    pareto_k, divergences = None, 0
-    if "pareto_k" in stats:
-        pareto_k, effective = float(stats.pareto_k), float(stats.effective)
-        table = pd.DataFrame(
-            {"rhat": float("nan"), "ess_bulk": effective, "ess_tail": effective}, index=names
-        )
-    else:
-        divergences = int(stats.diverging.sum())
-        measures = {
-            "rhat": rhat(draws),
-            "ess_bulk": ess(draws, method="bulk"),
-            "ess_tail": ess(draws, method="tail"),
-        }
-        # Of knots and levels the worst.
-        table = pd.DataFrame(
-            {
-                what: {n: float(one[n].max() if what == "rhat" else one[n].min()) for n in names}
-                for what, one in measures.items()
-            }
-        )
-    sizes = draws.sizes
-    needed = MIN_ESS if "pareto_k" in stats else needed_ess(sizes["chain"] * sizes["draw"])
-    enough = (table.ess_bulk >= needed) & (table.ess_tail >= needed)
-    # An R-hat that is NaN speaks against chains, and says nothing of independent draws.
-    table["ok"] = enough & ((table.rhat <= MAX_RHAT) | ("pareto_k" in stats))
-    table.attrs["divergences"] = divergences
-    missed = "missed_mode" in stats
-    table.attrs["ok"] = bool(table.ok.all()) and divergences == 0 and not missed
-    if missed:
-        table.attrs["missed_mode"] = True
-    if pareto_k is not None:
-        table.attrs["pareto_k"] = pareto_k
-        table.attrs["ok"] &= pareto_k <= MAX_PARETO_K
-    return table
+    return judged(fit.posterior, stats, fit.about.get("by"))
 
 
 def warn_if_untrusted(fit: Fit, table: pd.DataFrame) -> None:
@@ -126,7 +58,7 @@ def warn_if_untrusted(fit: Fit, table: pd.DataFrame) -> None:
     found = []
     remedy = "draw more (draws=4000), or fix or inform what the runs do not determine by priors=..."
     if "pareto_k" in table.attrs:
-        effective = table.ess_bulk.iloc[0]
+        effective = table[["ess_bulk", "ess_tail"]].min(axis=None)
         found.append(f"Pareto k {table.attrs['pareto_k']:.2f}, {effective:.0f} effective draws")
         remedy = 'the runs determine it too loosely for method="laplace"; use method="nuts"'
     else:

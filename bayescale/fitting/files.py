@@ -34,6 +34,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     "noise_centre": (dict,),
     "options": (dict,),
     "priors": (dict,),
+    "runs": (str,),
     "probe": (int, float, NoneType),
     "seed": (int, NoneType),
     "simulated": (bool,),
@@ -134,5 +135,5 @@ def wrong_draws(law: Law, about: Mapping[str, Any], tree: xr.DataTree) -> str:
         values = draws[name].values
         if values.dtype.kind != "f" or not values.size or not np.isfinite(values).all():
             return f"its draws of {name} are not all finite numbers"
-    runs = tree.children.get("constant_data")
+    runs = tree.children.get("runs")
     return "" if runs is None or "run" in runs.sizes else "its table has no runs"

@@ -22,10 +22,10 @@ from bayescale.language.variables import LOSS_UNIT, variable
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["FORMAT", "Fit", "coefficients", "load_fit", "published"]
+__all__ = ["FORMAT", "Fit", "coefficients", "digest", "load_fit", "published", "stamp"]
 
 #: Version of the file format; files of another one are refused.
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +38,9 @@ class Fit:
         The law.
     tree
         ArviZ ``DataTree`` with groups ``posterior`` (coefficients in reference units and noise
-        parameters), ``log_likelihood`` (of the log loss), ``sample_stats``, ``observed_data``
-        and ``constant_data`` (the table of runs). Published coefficients have ``posterior`` only.
+        parameters), ``log_likelihood`` (of the log loss), ``sample_stats``, ``observed_data``,
+        ``constant_data`` (the law's inputs) and ``runs``, the table that was fitted, where PyMC and
+        ArviZ write nothing. Published coefficients have ``posterior`` only.
     """
 
     law: Law
@@ -67,8 +68,33 @@ class Fit:
 
     @property
     def runs(self) -> xr.Dataset | None:
-        """The table of runs, or None for published coefficients."""
-        return self.tree["constant_data"].to_dataset() if "constant_data" in self.tree else None
+        """The table of runs, or None for published coefficients.
+
+        Raises
+        ------
+        InputError
+            If the tree's group ``runs`` is no longer what was fitted.
+        """
+        if "runs" not in self.tree:
+            return None
+        runs = self.tree["runs"].to_dataset()
+        if self.about.get("runs") not in (None, digest(runs)):
+            raise InputError(
+                f"the runs in this fit of {self.law.name!r} are not those that it was made from: "
+                "the group 'runs' of its tree has been changed; load the file it was saved to "
+                "(bs.load_fit), or fit the runs again"
+            )
+        return runs
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """Weight of each run's likelihood, if the fit was made with weights."""
+        column = self.about.get("options", {}).get("weights")
+        if column is None:
+            return None
+        name = column.replace("/", "_") if isinstance(column, str) else "weights"
+        assert self.runs is not None
+        return self.runs[name].values.astype(float)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fit to a NetCDF file.
@@ -91,9 +117,18 @@ class Fit:
             part.write_bytes(sealed(bytes(self.tree.to_netcdf(engine="h5netcdf"))))
 
     def __repr__(self) -> str:
-        rows = "published" if self.runs is None else f"{self.runs.sizes['run']} runs"
+        rows = f"{self.tree['runs'].sizes['run']} runs" if "runs" in self.tree else "published"
         sizes = self.posterior.sizes
         return f"<Fit of {self.law.name}: {rows}, {sizes['chain']} x {sizes['draw']} draws>"
+
+    def _repr_html_(self) -> str:
+        from bayescale.fitting.summary import as_html
+
+        try:
+            draws, units = coefficients(self, units="raw"), "raw"
+        except InputError:
+            draws, units = coefficients(self), "reference"
+        return as_html(self.law, self.tree, draws, units)
 
 
 def load_fit(path: str | os.PathLike[str], law: Law | None = None) -> Fit:
@@ -158,7 +193,12 @@ def load_fit(path: str | os.PathLike[str], law: Law | None = None) -> Fit:
     tree = read_tree(source)
     if wrong := wrong_draws(law, about, tree):
         raise damaged(source, wrong)
-    return Fit(law, tree)
+    fit = Fit(law, tree)
+    try:
+        _ = fit.runs
+    except InputError:
+        raise damaged(source, "its runs are not those that were fitted") from None
+    return fit
 
 
 def published(law: Law, name: str) -> Fit:
@@ -203,6 +243,19 @@ def published(law: Law, name: str) -> Fit:
     tree = xr.DataTree.from_dict({"posterior": posterior})
     tree.attrs["bayescale"] = json.dumps(stamp(law, about))
     return Fit(law, tree)
+
+
+def digest(runs: xr.Dataset) -> str:
+    """What tells a table of runs from any other: of names and values, whatever their storage."""
+    import hashlib
+
+    found = hashlib.sha256()
+    for name in sorted(map(str, runs.variables)):
+        values = runs[name].values
+        found.update(name.encode())
+        number = values.dtype.kind in "fiub"
+        found.update(values.astype(float).tobytes() if number else repr(values.tolist()).encode())
+    return found.hexdigest()[:16]
 
 
 def stamp(law: Law, about: Mapping[str, Any]) -> dict[str, Any]:

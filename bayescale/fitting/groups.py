@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from bayescale.common.errors import InputError
-from bayescale.fitting.fits import Fit
+from bayescale.fitting.fits import Fit, digest
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -49,10 +49,12 @@ def group(fit: Fit, level: str) -> Fit:
     if level not in levels:
         raise InputError(f"there is no group {level!r} in {by!r}; there are {levels}")
     groups: dict[str, Any] = {"posterior": fit.posterior.sel({by: level}, drop=True)}
+    about = fit.about | {"by": None, "group": {by: level}}
     if fit.runs is not None:
-        groups["constant_data"] = fit.runs.isel(run=fit.runs[by].values.astype(str) == level)
+        runs = fit.runs.isel(run=fit.runs[by].values.astype(str) == level)
+        groups["runs"], about["runs"] = runs, digest(runs)
     tree = xr.DataTree.from_dict(groups)
-    tree.attrs["bayescale"] = json.dumps(fit.about | {"by": None, "group": {by: level}})
+    tree.attrs["bayescale"] = json.dumps(about)
     return Fit(fit.law, tree)
 
 

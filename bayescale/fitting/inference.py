@@ -12,8 +12,9 @@ import numpy as np
 from bayescale.common.errors import InputError
 from bayescale.common.progress import Report, progress_bar
 from bayescale.fitting.design import warn_of_design
-from bayescale.fitting.diagnostics import MAX_RHAT, MIN_ESS, MOST_ESS, diagnose, warn_if_untrusted
+from bayescale.fitting.diagnostics import diagnose, warn_if_untrusted
 from bayescale.fitting.fits import Fit
+from bayescale.fitting.judging import MAX_RHAT, MIN_ESS, MOST_ESS
 from bayescale.fitting.trees import prior_fit, run_labels, sampled_fit, storable_options
 from bayescale.language.law import Law
 from bayescale.language.maths import log
@@ -78,8 +79,9 @@ def model(
     Returns
     -------
     pymc.Model
-        Coefficients in reference units, data as ``pm.Data`` over the dimension ``run``, and the
-        observed variable ``log_loss`` (with ``weights``, a potential of that name).
+        Coefficients in reference units, the law's inputs in plain units as ``pm.Data`` over the
+        dimension ``run``, and the observed variable ``log_loss`` (with ``weights``, a potential of
+        that name).
 
     Examples
     --------
@@ -99,8 +101,10 @@ def model(
     if task.groups:
         coords[task.groups.by] = np.array(task.groups.levels)
     with pm.Model(coords=coords) as built:
-        scale = pm.Data("loss_scale", data["loss_scale"])
-        inputs = {name: pm.Data(name, data[name], dims="run") for name in law.inputs}
+        scale = np.float64(task.loss_scale)
+        # In plain units, as the fit's tree has them: pm.set_data takes new runs as one writes them.
+        plain = {name: pm.Data(name, task.inputs[name], dims="run") for name in law.inputs}
+        inputs = {name: x / task.reference[name] for name, x in plain.items()}
         c = {n: p.random_variable(n, scale) for n, p in task.coordinates.priors.items()}
         if task.groups:
             varied = task.groups.random_variables(c, scale)
@@ -179,7 +183,8 @@ def fit(
     error
         A column of known standard errors of the loss (of its evaluation, say), nats.
     priors
-        Replaces priors by coefficient, in reference units; a number fixes a coefficient.
+        Replaces priors by coefficient, in reference units: ``bs.lognormal`` and the like, or a
+        distribution of PyMC or PreliZ; a number fixes a coefficient.
     draws, tune, chains
         Kept draws and tuning steps of each chain, and the number of chains. Where a coefficient
         has fewer than 1,000 effective draws (or a quarter of those asked for), NUTS draws up to
@@ -274,8 +279,9 @@ def _nuts(
         stats = sampled["sample_stats"].to_dataset()[
             ["diverging", "energy", "logp", "n_steps", "step_size", "depth"]
         ]
-        diverging = stats.diverging.astype(int).coarsen(draw=thin).max()
-        stats = stats.isel(draw=slice(None, None, thin)).assign(diverging=diverging.astype(bool))
+        diverging = stats.diverging.values.reshape(stats.sizes["chain"], -1, thin).any(axis=-1)
+        stats = stats.isel(draw=slice(None, None, thin))
+        stats = stats.assign(diverging=(("chain", "draw"), diverging))
         stats = stats.assign_coords(draw=np.arange(settings["draws"]))
         u = {name: chains[name].values[:, ::thin] for name in task.names}
         fitted = sampled_fit(task, runs, u, stats, about | {"thin": thin})
@@ -325,10 +331,9 @@ def prior(
     law: Law,
     runs: pd.DataFrame,
     *,
-    noise: str = "student_t",
-    priors: Mapping[str, Prior | float] | None = None,
     draws: int = 1000,
     seed: int | None = None,
+    **options: Any,
 ) -> Fit:
     """Draws from the prior, as a fit: what the law says before it sees the losses.
 
@@ -337,19 +342,15 @@ def prior(
 
     Parameters
     ----------
-    law, runs, noise, priors
+    law, runs
         As for :func:`fit`.
     draws
         Number of draws, in one chain.
     seed
         Makes the draws reproducible.
+    **options
+        Of the model, as for :func:`fit`: ``noise``, ``priors``, ``by`` and so on.
     """
     draws = _whole("draws", draws)
     seed = None if seed is None else _whole("seed", seed, least=0)
-    task = problem(law, runs, noise=noise, priors=priors)
-    rng = np.random.default_rng(seed)
-    values = {
-        name: p.sample(rng, (1, draws), task.loss_scale)
-        for name, p in task.coordinates.priors.items()
-    }
-    return prior_fit(task, runs, values, seed)
+    return prior_fit(problem(law, runs, **options), runs, draws, seed)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayescale.fitting.fits import Fit, stamp
-from bayescale.language.priors import Prior
-from bayescale.language.variables import LOSS_UNIT
+from bayescale.fitting.fits import Fit, digest, stamp
+from bayescale.language.priors import Prior, as_prior
+from bayescale.language.variables import LOSS_UNIT, variable
 from bayescale.posterior.density import Problem, log_posterior
 from bayescale.posterior.discrepancy import spread_of
 from bayescale.posterior.noise import features_centre
@@ -20,7 +20,21 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-__all__ = ["prior_fit", "run_labels", "sampled_fit", "storable_options"]
+__all__ = ["prior_draws", "prior_fit", "run_labels", "sampled_fit", "storable_options"]
+
+
+#: Unit and meaning of a coefficient by its role.
+_ROLES = {
+    "floor": (LOSS_UNIT, "loss that no size and no data remove"),
+    "amplitude": (LOSS_UNIT, "its term's contribution at the centre of the runs"),
+    "exponent": ("1", "how fast its term falls"),
+    "plain": ("1", "coefficient of the law"),
+}
+_OTHERS = {
+    "noise_scale": "scale of a run's log loss about its law",
+    "noise_dof": "degrees of freedom of that noise",
+    "discrepancy": "slope of the law's discrepancy, per decade",
+}
 
 
 def sampled_fit(
@@ -51,31 +65,42 @@ def sampled_fit(
     _, log_likelihood, c = log_posterior(task, columns, task.data)
     coords = _coords(u)
     labels = {"run": run_labels(task)}
-    weighted = about["options"]["weights"] is not None
+    if isinstance(about["options"]["weights"], float | int):
+        runs = runs.assign(weights=task.weights)
+    # What leaving a run out takes away: ArviZ's functions divide by it.
+    of = "weighted log density" if about["options"]["weights"] is not None else "log density"
+    likelihood = {"long_name": f"each run's part of the log-likelihood: its {of}"}
     groups = {
         "posterior": _posterior(task, c, u, coords, about["seed"]),
         "log_likelihood": xr.Dataset(
-            {"log_loss": (("chain", "draw", "run"), log_likelihood)}, coords | labels
+            {"log_loss": (("chain", "draw", "run"), log_likelihood * task.weights, likelihood)},
+            coords | labels,
         ),
         "sample_stats": stats,
-        "observed_data": xr.Dataset(
-            {"log_loss": ("run", np.log(task.loss))}
-            | ({"weights": ("run", task.weights)} if weighted else {}),
-            labels,
-        ),
+        "observed_data": xr.Dataset({"log_loss": ("run", np.log(task.loss))}, labels),
     }
     return _fit(task, runs, groups, about)
 
 
-def prior_fit(
-    task: Problem, runs: pd.DataFrame, draws: Mapping[str, np.ndarray], seed: int | None
-) -> Fit:
-    """The fit of the prior's draws, each of shape (chains, draws): coefficients and noise alone."""
-    import xarray as xr
-
-    values = {name: (("chain", "draw"), x) for name, x in draws.items()}
-    groups = {"posterior": xr.Dataset(values, _coords(draws))}
+def prior_fit(task: Problem, runs: pd.DataFrame, draws: int, seed: int | None) -> Fit:
+    """The fit of so many draws from the prior, in one chain."""
+    groups = {"posterior": prior_draws(task, draws, seed)}
     return _fit(task, runs, groups, {"method": "prior", "seed": seed})
+
+
+def prior_draws(task: Problem, draws: int, seed: int | None) -> xr.Dataset:
+    """Draws from the prior of everything that the posterior has, in one chain."""
+    rng = np.random.default_rng(seed)
+    shape, scale = (1, draws), task.loss_scale
+    c: dict[str, Any] = {
+        name: prior.sample(rng, shape, scale)[..., None]
+        for name, prior in task.coordinates.priors.items()
+    }
+    if task.groups:
+        c |= task.groups.sample(rng, c, scale)
+    u = {name: rng.standard_normal(shape) for name in task.normals}
+    coords = {"chain": np.arange(1), "draw": np.arange(draws)}
+    return _posterior(task, c, u, coords, seed)
 
 
 def run_labels(task: Problem) -> np.ndarray:
@@ -87,9 +112,10 @@ def run_labels(task: Problem) -> np.ndarray:
 def storable_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """Options of :func:`bayescale.fit` as JSON holds them, to repeat it on other runs."""
     kept = {name: list(x) if isinstance(x, tuple) else x for name, x in options.items()}
+    stated = {name: as_prior(p) for name, p in (options.get("priors") or {}).items()}
     priors = {
         name: dataclasses.asdict(p) if isinstance(p, Prior) else float(p)
-        for name, p in (options.get("priors") or {}).items()
+        for name, p in stated.items()
     }
     return kept | {"priors": priors}
 
@@ -100,8 +126,19 @@ def _fit(
     """The fit of some groups, with the table of runs and all that is known of both."""
     import xarray as xr
 
-    tree = xr.DataTree.from_dict(groups | {"constant_data": _run_table(task, runs)})
-    tree.attrs["bayescale"] = json.dumps(stamp(task.law, {**_about(task, runs), **about}))
+    table = _run_table(task, runs)
+    unit = str(runs.attrs.get("loss_unit", LOSS_UNIT))
+    for name, draws in groups["posterior"].data_vars.items():
+        of, words = _described(task, str(name))
+        draws.attrs = {"units": unit if of == LOSS_UNIT else of, "long_name": words}
+    if "observed_data" in groups:
+        words = f"logarithm of the loss in {unit}"
+        groups["observed_data"].log_loss.attrs = {"units": "1", "long_name": words}
+    # What the package needs of the runs is in a group of its own: PyMC and ArviZ write to
+    # ``constant_data`` and ``observed_data`` as they see fit.
+    tree = xr.DataTree.from_dict(groups | {"constant_data": _labelled(task, table), "runs": table})
+    said = {**_about(task, runs), **about, "runs": digest(table)}
+    tree.attrs["bayescale"] = json.dumps(stamp(task.law, said))
     return Fit(task.law, tree)
 
 
@@ -148,6 +185,20 @@ def _posterior(
     return xr.Dataset(draws, coords)
 
 
+def _described(task: Problem, name: str) -> tuple[str, str]:
+    """Unit and meaning of what a posterior holds, in reference units."""
+    of, _, what = name.rpartition("_")
+    if what in ("centre", "spread") and of in task.priors:
+        unit, words = _ROLES[task.priors[of].role]
+        if what == "centre":
+            return unit, f"{of}, {words}: about which groups lie"
+        return "1", f"spread of {of} between groups"
+    if name in task.priors:
+        unit, words = _ROLES[task.priors[name].role]
+        return unit, f"{name}, {words}"
+    return "1", _OTHERS.get(name, name.replace("_", " "))
+
+
 def _run_table(task: Problem, runs: pd.DataFrame) -> xr.Dataset:
     import xarray as xr
 
@@ -164,6 +215,16 @@ def _run_table(task: Problem, runs: pd.DataFrame) -> xr.Dataset:
     columns["loss"] = ("run", task.loss)
     columns.pop("run", None)
     return xr.Dataset(columns, {"run": run_labels(task)})
+
+
+def _labelled(task: Problem, table: xr.Dataset) -> xr.Dataset:
+    """The law's inputs as ArviZ has them: plain units, which their attributes name."""
+    inputs = table[list(task.law.inputs)]
+    for name in task.law.inputs:
+        known = variable(name, task.law.variables)
+        words = {"units": known.unit, "long_name": known.description or name}
+        inputs[name] = inputs[name].assign_attrs(words)
+    return inputs
 
 
 def _storable(values: pd.Series) -> np.ndarray:

@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import Any, overload
 
 from bayescale.common.errors import InputError
-from bayescale.language.priors import Prior
+from bayescale.language.priors import Prior, as_prior
 from bayescale.language.variables import Variable
 
 __all__ = ["RESERVED_PREFIXES", "Coefficients", "Law", "law"]
@@ -233,12 +233,13 @@ def _read_signature(function: Callable[..., Any]) -> tuple[tuple[str, ...], dict
                 )
             inputs.append(name)
         elif parameter.kind is parameter.KEYWORD_ONLY:
-            if not isinstance(parameter.default, Prior):
+            prior = as_prior(parameter.default)
+            if not isinstance(prior, Prior):
                 raise InputError(
                     f"law {function.__name__!r}: coefficient {name!r} has no prior; give it one as "
                     f"its default, such as {name}=amplitude() or {name}=exponent(0.25)"
                 )
-            priors[name] = parameter.default
+            priors[name] = prior
         else:
             raise InputError(
                 f"law {function.__name__!r}: *args and **kwargs are not allowed; name every input "

@@ -22,7 +22,16 @@ import numpy as np
 from bayescale.common.errors import InputError
 from bayescale.language.maths import log
 
-__all__ = ["Prior", "amplitude", "exponent", "floor", "gamma_prior", "lognormal", "normal"]
+__all__ = [
+    "Prior",
+    "amplitude",
+    "as_prior",
+    "exponent",
+    "floor",
+    "gamma_prior",
+    "lognormal",
+    "normal",
+]
 
 Distribution = Literal["lognormal", "normal", "gamma"]
 Role = Literal["floor", "amplitude", "exponent", "plain"]
@@ -130,6 +139,63 @@ class Prior:
         what = {"lognormal": "LogNormal(median", "normal": "Normal(mean", "gamma": "Gamma(shape"}
         unit = " x reference loss" if self.share else ""
         return f"{what[self.distribution]} {self.a:g}, {self.b:g}){unit}"
+
+
+def as_prior(given: Any) -> Any:
+    """A distribution of PyMC or PreliZ as a prior; anything else as it is.
+
+    Parameters
+    ----------
+    given
+        A lognormal, normal, gamma or exponential distribution: ``pm.LogNormal.dist(...)``, or a
+        PreliZ one such as ``pz.maxent`` leaves behind. It is taken as stated, in reference units.
+
+    Raises
+    ------
+    InputError
+        If it is a distribution of another kind.
+
+    Examples
+    --------
+    >>> import pymc as pm
+    >>> print(as_prior(pm.Gamma.dist(alpha=2, beta=0.5)))
+    Gamma(shape 2, 0.5)
+    """
+    maker = type(given).__module__.split(".")[0]
+    if maker == "preliz":
+        name, values = type(given).__name__.lower(), dict(given.params_dict or {})
+        if not values or any(value is None for value in values.values()):
+            raise InputError(f"{given} has no parameters yet; give them, or find them: pz.maxent")
+        a, *rest = (float(values[n]) for n in _STATED.get(name, tuple(values)))
+        if name == "exponential":
+            a, rest = 1.0, [a]
+    elif maker == "pytensor" and hasattr(getattr(given.owner, "op", None), "dist_params"):
+        node = given.owner
+        name = node.op.name
+        # PyTensor keeps short numbers in single precision: as they were written.
+        a, *rest = (float(str(one.eval())) for one in node.op.dist_params(node))
+        if name in ("gamma", "exponential"):  # which it states by their scale
+            a, rest = (a, [1 / rest[0]]) if rest else (1.0, [1 / a])
+    else:
+        return given
+    if name == "lognormal":
+        return Prior("lognormal", math.exp(a), rest[0])
+    if name == "normal":
+        return Prior("normal", a, rest[0])
+    if name in ("gamma", "exponential"):
+        return Prior("gamma", a, rest[0])
+    raise InputError(
+        f"a prior here is a lognormal, normal, gamma or exponential distribution, not {name}; "
+        "choose one of these with the quantiles that you mean (PreliZ: pz.maxent)"
+    )
+
+
+_STATED = {
+    "lognormal": ("mu", "sigma"),
+    "normal": ("mu", "sigma"),
+    "gamma": ("alpha", "beta"),
+    "exponential": ("lam",),
+}
 
 
 # The constructors return Any: a law's body does arithmetic on its coefficients, and a type checker

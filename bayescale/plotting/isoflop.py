@@ -54,7 +54,7 @@ def plot_isoflop(
     prob: float = 0.9,
     ax: Any = None,
 ) -> Any:
-    """Mean loss of the plans that spend a budget, over model size, and where its minimum lies.
+    """Loss of the plans that spend a budget, over model size, and where its minimum lies.
 
     The bars at the bottom are the 50 % and ``prob`` credible intervals of the optimum: the
     minimum of every draw's own curve, as ``allocate`` finds it. The band of a curve also holds
@@ -195,7 +195,7 @@ def _window(
 
 
 def _losses(fit: Fit, space: Plans, budget: float, x: np.ndarray) -> list[xr.DataArray]:
-    """Mean loss over size of each listed choice, for every draw."""
+    """Loss over size of each listed choice, for every draw."""
     assert space.free is not None
     log_x = xr.DataArray(np.log(x), dims=space.free)
     every = [space.complete(budget, listed, log_x) for listed in space.listed]

@@ -38,6 +38,8 @@ def plot_probability(
 ) -> Any:
     """Probability that A beats B over the training budget, and the compute that B would need.
 
+    Without multipliers (``bs.probability(..., at="plan")``) there is the first panel alone.
+
     The grey band is the credible interval of the budget beyond which A is ahead, of the largest
     of ``probs``; it ends where the budgets do if the crossover may lie beyond them. A vertical
     dashed line marks the largest fitted run of either.
@@ -80,14 +82,14 @@ def plot_probability(
     widths = check_probs(probs)
     odds = odds.sortby("budget")
     budgets = odds.budget.values
-    first, second = names
     with style():
-        panels = make_panels(ax, 2, columns=2, size=(6.4, 2.7))
-        left, right = panels
+        count = 2 if "multiplier" in odds else 1
+        panels = make_panels(ax, count, columns=count, size=(6.4 / (3 - count), 2.7))
+        left = panels[0]
         left.plot(budgets, odds.probability.values, color=fit_colour(0))
         left.axhline(0.5, color="0.6", linewidth=0.8, linestyle=(0, (1, 2)))
         left.set_ylim(-0.03, 1.03)
-        left.set_ylabel(f"probability that {first} wins")
+        left.set_ylabel(f"probability that {names[0]} wins")
         if widths:
             low, high = interval(odds.crossover, widths[0]).values
             low, high = np.clip([low, high], budgets.min(), budgets.max())
@@ -97,18 +99,8 @@ def plot_probability(
                 left.legend(loc="best")
         if odds.attrs.get("simulated"):
             left.set_title("fitted to simulated losses", loc="left", fontsize=8, color="0.35")
-        more = odds.multiplier.clip(1 / _FARTHEST, _FARTHEST)
-        draw_band(right, budgets, more, widths, color=fit_colour(0))
-        right.axhline(1.0, color="0.6", linewidth=0.8, linestyle=(0, (1, 2)))
-        right.set_yscale("log")
-        right.set_ylabel("compute multiplier (times)")
-        right.set_title(
-            f"compute {second} needs to match {first}", loc="left", fontsize=8, color="0.35"
-        )
-        ends = interval(more, widths[0]).values if widths else more.values
-        bottom, top = min(ends.min() / 1.2, 0.8), max(ends.max() * 1.2, 1.25)
-        right.set_ylim(bottom, top)
-        log_ticks(right.yaxis, bottom, top, lambda value: f"{value:g}")
+        if count == 2:
+            _draw_multiplier(panels[1], odds, budgets, names, widths)
         for panel in panels:
             scale_axis(panel, "x", "budget", budgets, log=True)
             panel.set_xlim(budgets.min(), budgets.max())
@@ -119,3 +111,21 @@ def plot_probability(
                         largest, color=INK, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1
                     )
     return returned(panels)
+
+
+def _draw_multiplier(
+    ax: Any, odds: xr.Dataset, budgets: np.ndarray, names: tuple[str, str], widths: list[float]
+) -> None:
+    """The compute that B would need, over that of A."""
+    more = odds.multiplier.clip(1 / _FARTHEST, _FARTHEST)
+    draw_band(ax, budgets, more, widths, color=fit_colour(0))
+    ax.axhline(1.0, color="0.6", linewidth=0.8, linestyle=(0, (1, 2)))
+    ax.set_yscale("log")
+    ax.set_ylabel("compute multiplier (times)")
+    ax.set_title(
+        f"compute {names[1]} needs to match {names[0]}", loc="left", fontsize=8, color="0.35"
+    )
+    ends = interval(more, widths[0]).values if widths else more.values
+    bottom, top = min(ends.min() / 1.2, 0.8), max(ends.max() * 1.2, 1.25)
+    ax.set_ylim(bottom, top)
+    log_ticks(ax.yaxis, bottom, top, lambda value: f"{value:g}")

@@ -71,7 +71,7 @@ def plot_fit(
     Parameters
     ----------
     fit
-        A fit. The band is that of the mean loss; single runs scatter about it.
+        A fit. The band is that of the law's loss; single runs scatter about it.
     runs
         Runs to show; by default those that the law was fitted to.
     x, by, panels

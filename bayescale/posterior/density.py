@@ -21,7 +21,7 @@ from bayescale.language.columns import read_columns
 from bayescale.language.compute import training_compute
 from bayescale.language.law import Law
 from bayescale.language.maths import log
-from bayescale.language.priors import Prior
+from bayescale.language.priors import Prior, as_prior
 from bayescale.language.variables import variable
 from bayescale.posterior.coordinates import Coordinates, find_coordinates
 from bayescale.posterior.discrepancy import Walk, bent, find_walk
@@ -234,8 +234,9 @@ def problem(
     noise, discrepancy, effects, weights, error
         As for :func:`bayescale.fit`.
     priors
-        Replaces priors by coefficient, noise parameter or spread; a number fixes the coefficient
-        at that value, in reference units.
+        Replaces priors by coefficient, noise parameter or spread: priors of this package, or
+        distributions of PyMC or PreliZ; a number fixes the coefficient at that value. All are in
+        reference units.
     by, vary, pool
         Column of groups, the coefficients that vary between them, and ``"partial"`` pooling
         or ``"none"``.
@@ -258,11 +259,12 @@ def problem(
     scaled = {name: x / reference[name] for name, x in inputs.items()}
     walk = find_walk(law, scaled, weight) if discrepancy else None
     shared = find_effects(law, runs, inputs, effects) if effects else None
+    given = {name: as_prior(prior) for name, prior in (priors or {}).items()}
     extra = dict(model.priors)
     for part in (walk, shared):
         extra |= part.priors if part else {}
-    sampled, fixed, extra = _resolve_priors(law, extra, priors or {})
-    _check_rows(law, len(runs), [name for name in sampled if name not in (priors or {})])
+    sampled, fixed, extra = _resolve_priors(law, extra, given)
+    _check_rows(law, len(runs), [name for name in sampled if name not in given])
     if pool not in ("partial", "none"):
         raise InputError(f"pool={pool!r} is not known; choose 'partial' or 'none'")
     coordinates, groups = find_coordinates(law, sampled, fixed, extra, inputs), None

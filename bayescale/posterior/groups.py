@@ -103,6 +103,23 @@ class Groups:
         own = self.coordinates.from_coefficients(c, scale, c)
         return {f"{n}_{i}": own[n] for i in range(len(self.levels)) for n in own}
 
+    def sample(
+        self, rng: np.random.Generator, shared: Mapping[str, np.ndarray], scale: float
+    ) -> dict[str, np.ndarray]:
+        """Draws from the prior, by group, given those of what groups share."""
+        found = {}
+        shape = next(iter(shared.values())).shape
+        for i in range(len(self.levels)):
+            for name, prior in self.coordinates.priors.items():
+                if not self.pooled:
+                    found[f"{name}_{i}"] = prior.sample(rng, shape, scale)
+                    continue
+                centre, spread = shared[f"{name}_centre"], shared[f"{name}_spread"]
+                z = spread * rng.standard_normal(shape)
+                unit = prior.b * (scale if prior.share else 1.0)
+                found[f"{name}_{i}"] = centre * np.exp(z) if prior.positive else centre + unit * z
+        return found
+
     def random_variables(self, shared: Mapping[str, Any], scale: Any) -> dict[str, Any]:
         """The varying coefficients as PyMC variables over the dimension ``by``."""
         import pymc as pm

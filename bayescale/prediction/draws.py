@@ -71,7 +71,7 @@ def _holding(fit: Fit, posterior: xr.Dataset) -> Fit:
     """The fit with other draws, and its runs; what else it holds is of the draws it had."""
     groups: dict[str, Any] = {"posterior": posterior}
     if fit.runs is not None:
-        groups["constant_data"] = fit.runs
+        groups["runs"] = fit.runs
     tree = xr.DataTree.from_dict(groups)
     tree.attrs = fit.tree.attrs
     return Fit(fit.law, tree)

@@ -26,6 +26,7 @@ __all__ = ["interval", "law_inputs", "new_runs", "predict", "simulate"]
 
 # Numbers above which a prediction is worked out in pieces, and numbers in a piece.
 _LARGE, _PIECE = 100_000_000, 4_000_000
+_MEDIAN = "loss of the law: a run's median"
 
 
 def predict(
@@ -38,8 +39,9 @@ def predict(
     fit
         A fit, or an average of fits.
     mean
-        If true, the loss that the law gives: the centre about which runs scatter (their
-        median on the log scale). Otherwise the loss of one new run, with its noise.
+        If true, the loss that the law gives: the median of a run, the mean of its logarithm.
+        Otherwise the loss of one new run, with its noise. (The mean loss of new runs is not
+        known: of the logarithm's Student-t noise no such mean exists.)
     seed
         Makes the noise reproducible.
     **inputs
@@ -76,7 +78,7 @@ def predict(
     chosen, values = _asked(fit, inputs)
     loss = _in_pieces(chosen, values, partial(_losses, chosen, mean=mean, rng=rng))
     loss.name = "loss"
-    loss.attrs = {"units": fit.loss_unit, "long_name": "mean loss" if mean else "new run's loss"}
+    loss.attrs = {"units": fit.loss_unit, "long_name": _MEDIAN if mean else "new run's loss"}
     return loss
 
 
@@ -95,10 +97,10 @@ def _in_pieces(
     fit: Fit, values: Mapping[str, Any], losses: Callable[[Mapping[str, Any]], xr.DataArray]
 ) -> xr.DataArray:
     """Losses at inputs; where there are very many, piece by piece and in single precision."""
-    sizes: dict[Any, int] = {}
-    for x in values.values():
-        sizes |= dict(getattr(x, "sizes", {}))
     kept = fit.posterior.sizes
+    sizes: dict[Any, int] = {}
+    for x in values.values():  # Inputs may differ by draw: draws are counted once.
+        sizes |= {n: k for n, k in getattr(x, "sizes", {}).items() if n not in ("chain", "draw")}
     draws = kept["chain"] * kept["draw"]
     if draws * math.prod(sizes.values()) <= _LARGE or "run" in kept:
         return losses(values)

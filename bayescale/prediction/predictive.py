@@ -1,4 +1,4 @@
-"""What a fit says of training runs: their mean loss and how a new one scatters about it."""
+"""What a fit says of training runs: the loss of their law and how a new one scatters about it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SAME_SIZE = 0.01
 
 
 def evaluate(fit: Fit, values: Mapping[str, Any], effect: Any = None) -> xr.DataArray:
-    """Mean loss at every posterior draw, for inputs in plain units.
+    """Loss of the law at every posterior draw, for inputs in plain units.
 
     Parameters
     ----------

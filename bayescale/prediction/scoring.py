@@ -15,8 +15,9 @@ from bayescale.language.columns import read_columns
 
 if TYPE_CHECKING:
     import pandas as pd
+    import xarray as xr
 
-__all__ = ["INTERVALS", "crps", "log_score", "scatter", "score"]
+__all__ = ["INTERVALS", "crps", "log_densities", "log_score", "scatter", "score"]
 
 #: Intervals that are scored, and the quantiles that bound them.
 INTERVALS = (50, 80, 90)
@@ -81,13 +82,30 @@ def log_score(fit: Fit, runs: pd.DataFrame, *, own: bool = False) -> np.ndarray:
     """
     from scipy.special import logsumexp
 
+    density = log_densities(fit, runs, own=own).values
+    flat = density.reshape(-1, density.shape[-1])
+    return logsumexp(flat, axis=0) - np.log(len(flat))
+
+
+def log_densities(fit: Fit, runs: pd.DataFrame, *, own: bool = False) -> xr.DataArray:
+    """Log density of the log loss of runs under every draw, over chain, draw and run.
+
+    Parameters
+    ----------
+    fit, runs, own
+        As for :func:`log_score`.
+    """
+    import xarray as xr
+
     from bayescale.posterior.noise import noise_model
 
     loss = read_columns(runs, ("loss",))["loss"]
     centre, scale, parameters = scatter(fit, runs, own=own)
     density = noise_model(fit.about["noise"]).log_density(np.log(loss) - centre, scale, parameters)
     density = np.where(np.isnan(density), -np.inf, density)  # a loss below zero has no logarithm
-    return logsumexp(density, axis=0) - np.log(len(density))
+    coords = {name: fit.posterior[name] for name in ("chain", "draw")} | {"run": runs.index}
+    shape = (*(x.size for x in coords.values()),)
+    return xr.DataArray(density.reshape(shape), coords, ("chain", "draw", "run"), name="log_loss")
 
 
 def scatter(

@@ -11,7 +11,8 @@ import numpy as np
 from bayescale.checking.residual_checks import quantity_words
 from bayescale.common.quantities import format_number
 from bayescale.common.version import __version__
-from bayescale.fitting.diagnostics import MAX_RHAT, MIN_ESS, diagnose
+from bayescale.fitting.diagnostics import diagnose
+from bayescale.fitting.judging import MAX_RHAT
 from bayescale.language.variables import variable
 from bayescale.report.content import Content, percent, times
 from bayescale.sampling.pareto import MAX_PARETO_K
@@ -54,11 +55,12 @@ def _sampler(found: Content) -> list[Check]:
         what = "published coefficients" if fit.about.get("published") else "draws of no sampler"
         return [Check("Sampler", "not done", f"These are {what}: there are no chains to check.")]
     table = diagnose(fit)
-    effective = min(float(table.ess_bulk.min()), float(table.ess_tail.min()))
+    each, needed = table[["ess_bulk", "ess_tail"]], table.attrs["needed_ess"]
     enough = Check(
         "Enough independent draws",
-        "passed" if effective >= MIN_ESS else "failed",
-        f"Every coefficient has at least {effective:,.0f} effective draws; {MIN_ESS} are needed.",
+        "passed" if (each >= needed).all(axis=None) else "failed",
+        f"Every coefficient has at least {each.min(axis=None):,.0f} effective draws; {needed:,} "
+        "are needed.",
     )
     if "pareto_k" in table.attrs:
         k = table.attrs["pareto_k"]
@@ -71,7 +73,12 @@ def _sampler(found: Content) -> list[Check]:
         limit = f"at most {MAX_PARETO_K}"
         return [Check("Approximation", verdict, f"{words} (Pareto k {k:.2f}; {limit})."), enough]
     rhat, divergent = float(table.rhat.max()), int(table.attrs["divergences"])
-    agree = rhat <= MAX_RHAT
+    agree = bool((table.rhat <= MAX_RHAT).all())
+    missed = []
+    if divergent:
+        missed.append(f"{divergent} steps failed, so part of the posterior may be missing.")
+    if "missed_mode" in table.attrs:
+        missed.append("The chains missed another way in which the law can explain the runs.")
     chains = fit.about.get("chains", fit.posterior.sizes["chain"])
     return [
         Check(
@@ -83,10 +90,8 @@ def _sampler(found: Content) -> list[Check]:
         enough,
         Check(
             "Nothing was missed",
-            "passed" if not divergent else "failed",
-            "No step of the sampler failed."
-            if not divergent
-            else f"{divergent} steps failed, so part of the posterior may be missing.",
+            "failed" if missed else "passed",
+            " ".join(missed) or "No step of the sampler failed, and no mode was found elsewhere.",
         ),
     ]
 

@@ -75,7 +75,7 @@ def _isoflop(found: Content) -> Picture:
         draw,
         (4.8, 3.6),
         None,
-        f"Curves of the mean loss over {free} for budgets of {flop} FLOP, with bands. At "
+        f"Curves of the law's loss over {free} for budgets of {flop} FLOP, with bands. At "
         f"{format_number(found.budget)} FLOP the lowest loss lies between {free} = "
         f"{format_number(low)} and {format_number(high)}, {percent(found.prob)} interval.",
         "Each curve spends one budget; the bars below show where its lowest point lies "
@@ -111,7 +111,7 @@ def _frontier(found: Content) -> Picture:
         (4.2, 2.3 * len(panels)),
         f"The optimal {', '.join(panels[:-1])} and the loss over the budget, with {percent(0.5)} "
         f"and {percent(found.prob)} bands. The loss of the plans falls from {' to '.join(said)}.",
-        "What to train at each budget, and the mean loss that the law gives there. Right of the "
+        "What to train at each budget, and the loss that the law gives there. Right of the "
         "dashed line lies beyond the largest fitted run.",
     )
 
@@ -237,7 +237,7 @@ def _comparison(found: Content) -> Picture | None:
         draw,
         (4.8, 3.6),
         None,
-        f"Mean loss over size at {format_number(found.budget)} FLOP under each law. Loss of its "
+        f"Loss over size at {format_number(found.budget)} FLOP under each law. Loss of its "
         f"plan by {'; by '.join(said)}.",
         "Laws that fit the runs alike may part where there are no runs.",
     )

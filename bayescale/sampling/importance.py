@@ -23,14 +23,14 @@ import numpy as np
 from bayescale.posterior.density import Problem
 from bayescale.sampling.mixtures import Mixture, about_modes, fit_mixture
 from bayescale.sampling.modes import MOST_DIMENSIONS, Mode, near
-from bayescale.sampling.pareto import MAX_PARETO_K, smoothed
+from bayescale.sampling.pareto import MAX_PARETO_K, effective_draws, smoothed
 
 if TYPE_CHECKING:
     import xarray as xr
 
 __all__ = ["Resampled", "across_modes", "laplace", "misses_a_mode"]
 
-_PROPOSED, _ACROSS = 4, 16  # points proposed for each one kept: about modes, and by mixtures
+_PROPOSED, _ACROSS = 8, 16  # points proposed for each one kept: about modes, and by mixtures
 _BLOCK = 2_000_000  # numbers in one block of the density's evaluation
 _COMPONENTS = (1, 2, 4, 8, 12)
 _FITTED, _TRIED = 4000, 2000  # points that a mixture is fitted to, and that it is tried with
@@ -49,16 +49,26 @@ class Resampled:
         Coordinates, shape (chains, draws, d).
     log_density
         Log posterior density of each, up to a constant, shape (chains, draws).
+    weight
+        Weight of each before resampling, shape (chains, draws): of all proposed points they sum to
+        one.
     pareto_k
         Shape of the weights' upper tail.
-    effective
-        Effective number of independent draws: of the proposed, and at most of the kept.
+    most
+        What no effective number of draws exceeds: that of the proposal where chains have been.
     """
 
     u: np.ndarray
     log_density: np.ndarray
+    weight: np.ndarray
     pareto_k: float
-    effective: float
+    most: float = math.inf
+
+    @property
+    def effective(self) -> float:
+        """Effective number of independent draws, of the worst coordinate."""
+        flat = self.u.reshape(-1, self.u.shape[-1])
+        return min(float(effective_draws(flat, self.weight.ravel()).min()), self.most)
 
     def coordinates(self, names: Sequence[str]) -> dict[str, np.ndarray]:
         """Draws by coordinate, each of shape (chains, draws)."""
@@ -73,8 +83,9 @@ class Resampled:
         return xr.Dataset(
             {
                 "logp": (("chain", "draw"), self.log_density),
+                "weight": (("chain", "draw"), self.weight),
                 "pareto_k": self.pareto_k,
-                "effective": self.effective,
+                "most_effective": self.most,
             },
             {"chain": np.arange(chains), "draw": np.arange(draws)},
         )
@@ -145,7 +156,7 @@ def across_modes(
         proposed = _propose(problem, proposal, size, rng)
         found = _resampled(proposed, shape, rng)
         reached = size * _share(proposed, at_chains - proposal.log_density(chains))
-        found = replace(found, effective=min(found.effective, reached))
+        found = replace(found, most=reached)
         good = found.pareto_k <= MAX_PARETO_K and found.effective >= wanted
         # Weights may be even where a mixture misses a mode; the next one would then differ.
         if good and before is not None and _agree(before, found):
@@ -240,6 +251,6 @@ def _resampled(proposed: _Proposed, shape: tuple[int, int], rng: np.random.Gener
     return Resampled(
         proposed.u[chosen].reshape(*shape, -1),
         proposed.log_density[chosen].reshape(shape),
+        weights[chosen].reshape(shape),
         float(pareto_k),
-        float(min(1 / (weights**2).sum(), kept)),
     )

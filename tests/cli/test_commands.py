@@ -94,7 +94,7 @@ def made_up(law, centre, *, shift=0.0, simulated=False, seed=0):
             "log_likelihood": xr.Dataset({"log_loss": ((*axes, "run"), score)}, coords),
             "sample_stats": xr.Dataset({"diverging": (axes, np.zeros((2, 1000), bool))}, coords),
             "observed_data": xr.Dataset({"log_loss": ("run", np.log(runs.loss.to_numpy()))}),
-            "constant_data": xr.Dataset(columns),
+            "runs": xr.Dataset(columns),
         }
     )
     tree.attrs["bayescale"] = json.dumps(stamp(law, about))
@@ -478,6 +478,23 @@ def test_predict_a_table_beside_what_was_observed(saved):
     assert float(rows[0]["loss_lower"]) < float(rows[0]["loss_median"])
 
 
+def test_what_need_not_exist_is_not_printed(saved):
+    """Of a loss whose logarithm has Student-t noise there is no expectation."""
+    for one in (
+        document("predict", saved, "N=7B", "D=2T")["runs"][0]["loss"],
+        document("allocate", saved, "--budget", "1e23")["budgets"][0]["loss"],
+    ):
+        assert set(one) == {"median", "lower", "upper"}
+    assert "mean" not in run("predict", saved, "N=7B", "D=2T", "--csv").stdout.splitlines()[0]
+
+
+def test_the_expected_regret_is_an_upper_bound_and_says_so(saved):
+    said = " ".join(run("decide", saved, "--budget", "1e23").stdout.split())
+    assert "the most that further runs could save" in said
+    plan = bs.decide(bs.load_fit(saved), 1e23)
+    assert "the most that runs can save" in plan.expected_regret.attrs["long_name"]
+
+
 def test_published_coefficients_predict_a_mean_and_no_run(folder):
     assert "use --mean" in error("predict", folder / "published.nc", "N=7B", "D=2T")
     found = document("predict", folder / "published.nc", "N=70B", "D=1.4T", "--mean")
@@ -646,7 +663,7 @@ def grouped(folder):
     tree["posterior"] = xr.DataTree(plain.posterior.assign(E=floors))
     runs = plain.runs
     corpus = ("run", np.resize(names, runs.sizes["run"]))
-    tree["constant_data"] = xr.DataTree(runs.assign(corpus=corpus))
+    tree["runs"] = xr.DataTree(runs.assign(corpus=corpus))
     tree.attrs["bayescale"] = json.dumps(plain.about | {"by": "corpus"})
     Fit(dense, tree).save(folder / "grouped.nc")
     return folder / "grouped.nc"

@@ -35,7 +35,7 @@ def linear_fit(draws=4000, noise=NOISE, seed=0):
     tree = xr.DataTree.from_dict(
         {
             "posterior": xr.Dataset({n: (axes, x) for n, x in drawn.items()}, coords),
-            "constant_data": runs,
+            "runs": runs,
         }
     )
     about = {"law": "line", "noise": "normal", "fixed": {}, "reference": {"N": 1e9},

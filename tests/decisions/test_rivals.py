@@ -48,6 +48,41 @@ def test_losses_are_those_of_the_optima():
     assert ((odds.probability > 0.05) & (odds.probability < 0.95)).any()
 
 
+def test_odds_of_the_plans_are_those_of_what_can_be_trained():
+    a, b = made_up(), made_up(seed=1, A=500.0)
+    odds = bs.probability(a, b, BUDGETS, at="plan")
+    other = paired(a, b, 0)[1]
+    ours, theirs = bs.decide(a, BUDGETS), bs.decide(other, BUDGETS)
+    for loss, fit, plan in ((odds.loss_a, a, ours), (odds.loss_b, other, theirs)):
+        again = bs.predict(fit, mean=True, N=plan.N, D=plan.D)
+        np.testing.assert_allclose(loss, again, rtol=1e-10)
+    better = (odds.loss_a < odds.loss_b).mean(("chain", "draw"))
+    np.testing.assert_array_equal(odds.probability, better)
+    # A plan does no better than a draw's own optimum, and the two questions have two answers.
+    own = bs.probability(a, b, BUDGETS)
+    assert (odds.loss_a >= own.loss_a - 1e-9).all()
+    assert "the plan to train" in odds.probability.attrs["long_name"]
+    assert "its own optimum" in own.probability.attrs["long_name"]
+    assert (odds.attrs["at"], own.attrs["at"]) == ("plan", "optimum")
+    inside = np.isfinite(odds.crossover) & (odds.crossover > 0)
+    assert inside.any()
+    with pytest.raises(bs.InputError, match="choose 'optimum' or 'plan'"):
+        bs.probability(a, b, 1e22, at="best")
+
+
+def test_plans_of_mixtures_are_compared_too():
+    a, b, c = made_up(), made_up(seed=1, A=500.0), made_up(seed=2, B=2300.0)
+    mixture = bs.average({"a": a, "b": b}, {"a": 1, "b": 1})
+    odds = bs.probability(mixture, c, [1e21, 1e23], at="plan")
+    assert odds.loss_a.sizes == {"chain": 1, "draw": 1000, "budget": 2}
+    expected = bs.decide(mixture, [1e21, 1e23]).loss.mean(("chain", "draw"))
+    np.testing.assert_allclose(odds.loss_a.mean(("chain", "draw")), expected)
+    plan = bs.decide(c, [1e21, 1e23]).loss.values.reshape(-1, 2)
+    assert np.isin(odds.loss_b.values.reshape(-1, 2), plan).all()
+    same = bs.probability(mixture, mixture, 1e22, at="plan")
+    assert same.probability == 0
+
+
 def test_the_crossover_is_where_the_losses_are_equal():
     # A has the lower floor and learns more from less, so it goes ahead somewhere and stays there.
     a, b = made_up(E=1.75, A=700.0, spread=0.003), made_up(seed=1, spread=0.003)

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from hypothesis import given
@@ -138,6 +139,38 @@ def test_every_draw_has_the_root_of_its_own_curves(uncertain):
         else:
             assert np.isinf(value)
     assert checked >= 2
+
+
+def test_a_discrepancy_moves_the_threshold_as_it_moves_the_losses(published):
+    """Simulated runs of both laws, fitted with all that calibrates their extrapolation."""
+    size, dense_tokens, tokens = np.meshgrid([1e8, 4e8, 1e9], [1e10, 1e11], [1e9, 1e10, 1e11])
+    design = pd.DataFrame(
+        {"N": size.ravel(), "D_dense": dense_tokens.ravel(), "D_upcycled": tokens.ravel()}
+    )
+    design["D"] = design.D_upcycled
+    fits = {}
+    for name, law, known in (
+        ("upcycled", upcycling, "liew2025"),
+        ("scratch", dense, "liew2025_moe"),
+    ):
+        runs = bs.simulate(law, design, known, noise_scale=0.005, seed=1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", bs.FitWarning)
+            options = {"draws": 25, "tune": 300, "chains": 2, "seed": 1}
+            fits[name] = bs.fit(law, runs, **bs.CALIBRATED | options)
+    D = xr.DataArray([1e10, 1e11], dims="D_dense")
+    found = bs.upcycling_threshold(**fits, N=7e9, D_dense=D)
+    crossed = np.isfinite(found) & (found > 1e6)
+    assert crossed.mean() > 0.5
+    tokens = found.where(crossed, 1e9)
+    scratch = bs.predict(fits["scratch"], mean=True, N=7e9, D=tokens)
+    upcycled = bs.predict(fits["upcycled"], mean=True, N=7e9, D_dense=D, D_upcycled=tokens)
+    gap = (scratch - upcycled).where(crossed, 0.0)
+    np.testing.assert_allclose(gap, 0.0, atol=1e-9)
+    # What is said of the threshold and of the odds is one thing.
+    odds = bs.upcycling_probability(**fits, N=7e9, D_dense=D, D_upcycled=3e10)
+    later = (found > 3e10).mean(("chain", "draw"))
+    np.testing.assert_allclose(odds, later, atol=0.1)  # but for second crossings
 
 
 def test_a_published_fit_is_paired_with_every_draw(uncertain, published):

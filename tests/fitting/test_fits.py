@@ -25,7 +25,7 @@ def dense_again(N, D, *, E=floor(), A=amplitude(), alpha=exponent()):
 def test_a_fit_says_what_it_is(olmo, olmo_fit):
     assert repr(olmo_fit) == "<Fit of dense: 30 runs, 4 x 1000 draws>"
     assert set(olmo_fit.tree.children) == {
-        *("posterior", "log_likelihood", "sample_stats", "observed_data", "constant_data")
+        *("posterior", "log_likelihood", "sample_stats", "observed_data", "constant_data", "runs")
     }
     about = olmo_fit.about
     assert (about["noise"], about["seed"], about["table"]) == ("student_t", 1, "olmo_ladder")
@@ -44,6 +44,40 @@ def test_a_fit_cannot_be_changed_by_accident(olmo_fit):
         olmo_fit.law = sparse
     olmo_fit.posterior["E"] = 0.0 * olmo_fit.posterior.E
     assert (olmo_fit.posterior.E > 0).all()
+
+
+def test_what_pymc_writes_harms_no_verb(olmo, olmo_fit, tmp_path):
+    """The idiom of everybody who uses PyMC: it puts inputs of its own into the tree."""
+    import pymc as pm
+
+    fit = bs.Fit(dense, olmo_fit.tree.isel(draw=slice(None, None, 20)).copy(deep=True))
+    before = bs.decide(fit, 1e24, trust=True)
+    pm.sample_posterior_predictive(
+        fit.tree,
+        model=bs.model(dense, olmo),
+        extend_inferencedata=True,
+        progressbar=False,
+        random_seed=1,
+    )
+    assert "posterior_predictive" in fit.tree
+    np.testing.assert_allclose(fit.tree["constant_data"]["N"], olmo.N)  # plain units, as the fit's
+    fit.tree["constant_data"] = xr.DataTree(xr.Dataset({"N": ("run", [1.0, 2.0])}))
+    xr.testing.assert_identical(bs.decide(fit, 1e24, trust=True), before)
+    fit.save(tmp_path / "fit.nc")
+    again = bs.load_fit(tmp_path / "fit.nc")
+    xr.testing.assert_identical(bs.decide(again, 1e24, trust=True), before)
+    bs.write_report(again, tmp_path / "report.html", budget=1e23)
+
+
+def test_runs_that_were_changed_are_noticed(olmo_fit, tmp_path):
+    tree = olmo_fit.tree.copy(deep=True)
+    tree["runs"]["N"] = tree["runs"]["N"] / olmo_fit.reference["N"]
+    fit = bs.Fit(dense, tree)
+    with pytest.raises(bs.InputError, match=r"not those that it was made from: the group 'runs'"):
+        bs.decide(fit, 1e24)
+    fit.save(tmp_path / "fit.nc")
+    with pytest.raises(bs.InputError, match="its runs are not those that were fitted"):
+        bs.load_fit(tmp_path / "fit.nc")
 
 
 def test_a_fit_pickles(olmo_fit):

@@ -127,7 +127,7 @@ def test_too_short_a_run_is_not_passed_off_as_a_posterior(olmo):
 
 def test_the_diagnostics_are_those_of_arviz(olmo_fit):
     table = bs.diagnose(olmo_fit)
-    assert table.attrs == {"divergences": 0, "ok": True}
+    assert table.attrs == {"divergences": 0, "needed_ess": 1000, "ok": True}
     theirs = arviz.summary(olmo_fit.tree, round_to="none").loc[table.index]
     np.testing.assert_allclose(table.rhat, theirs.r_hat.astype(float), rtol=1e-9)
     np.testing.assert_allclose(table.ess_bulk, theirs.ess_bulk.astype(float), rtol=1e-9)
@@ -218,7 +218,7 @@ def test_the_model_is_the_one_that_a_reader_would_write(olmo):
     model = bs.model(dense, olmo)
     assert {rv.name for rv in model.free_RVs} == {*dense.coefficients, "noise_scale", "noise_dof"}
     assert [rv.name for rv in model.observed_RVs] == ["log_loss"]
-    assert {"N", "D", "loss_scale"} <= set(model.named_vars)
+    assert {"N", "D"} <= set(model.named_vars)
     assert model.named_vars_to_dims["log_loss"] == ("run",)
     np.testing.assert_allclose(
         model.rvs_to_values[model["log_loss"]].eval(), np.log(olmo.loss), rtol=1e-15
@@ -233,4 +233,24 @@ def test_it_draws_on_where_draws_are_too_much_alike():
     assert fit.about["thin"] > 1
     assert table[["ess_bulk", "ess_tail"]].min(axis=None) >= 1000
     assert fit.posterior.sizes == {"chain": 4, "draw": 1000}
-    assert fit.tree["sample_stats"].sizes["draw"] == 1000
+    stats = fit.tree["sample_stats"].to_dataset()
+    assert stats.sizes["draw"] == 1000
+    # Every kept draw says whether one that it stands for diverged.
+    assert stats.diverging.dtype == bool
+
+
+def test_no_divergence_is_lost_where_one_draw_stands_for_many(olmo, monkeypatch):
+    from bayescale.fitting import inference
+
+    plain = inference.sample_nuts
+
+    def with_one_divergence(*args, **kwargs):
+        sampled = plain(*args, **kwargs)
+        sampled["sample_stats"]["diverging"][0, 3] = True
+        return sampled
+
+    monkeypatch.setattr(inference, "sample_nuts", with_one_divergence)
+    with pytest.warns(bs.FitWarning, match="1 divergent draws"):
+        fit = bs.fit(dense, olmo, draws=50, chains=2, tune=300, seed=1)
+    assert fit.about["thin"] > 1
+    assert bs.diagnose(fit).attrs["divergences"] == 1

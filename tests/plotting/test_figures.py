@@ -16,6 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import bayescale as bs
+from bayescale.fitting.fits import digest
 from bayescale.language.variables import variable
 from bayescale.models import dense, experts, granularity, laws, sparse, upcycling
 from bayescale.plotting import (
@@ -92,10 +93,10 @@ def pooled(fit):
     floors = xr.concat([fit.posterior["E"], 1.1 * fit.posterior["E"]], "corpus")
     posterior = fit.posterior.assign(E=floors.assign_coords(corpus=["a", "b"]))
     corpus = ("run", np.array(["a", "b"] * (fit.runs.sizes["run"] // 2)))
-    tree = xr.DataTree.from_dict(
-        {"posterior": posterior, "constant_data": fit.runs.assign(corpus=corpus)}
-    )
-    tree.attrs["bayescale"] = json.dumps(fit.about | {"by": "corpus", "vary": ["E"]})
+    runs = fit.runs.assign(corpus=corpus)
+    tree = xr.DataTree.from_dict({"posterior": posterior, "runs": runs})
+    about = fit.about | {"by": "corpus", "vary": ["E"], "runs": digest(runs)}
+    tree.attrs["bayescale"] = json.dumps(about)
     return bs.Fit(dense, tree)
 
 

@@ -106,6 +106,23 @@ def test_more_never_hurts(n, d, factor):
     assert mean(PUBLISHED, N=n, D=d * factor).item() < at
 
 
+# --- inputs that differ by draw ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_each_draw_at_its_own_optimum(olmo_fit, monkeypatch, large):
+    """Two hundred thousand losses, at once and as if they were too many for that."""
+    if large:
+        monkeypatch.setattr("bayescale.prediction.predict._LARGE", 100_000)
+        monkeypatch.setattr("bayescale.prediction.predict._PIECE", 30_000)
+    best = bs.allocate(olmo_fit, np.geomspace(1e20, 1e25, 50))
+    loss = mean(olmo_fit, N=best.N, D=best.D)
+    assert loss.sizes == best.loss.sizes == {"chain": 4, "draw": 1000, "budget": 50}
+    assert loss.dtype == ("float32" if large else "float64")
+    np.testing.assert_allclose(loss, best.loss, rtol=1e-6 if large else 1e-12)
+    np.testing.assert_array_equal(loss.budget, best.budget)
+
+
 # --- derived inputs -----------------------------------------------------------------------------
 
 
@@ -131,7 +148,10 @@ def test_a_new_run_scatters_about_the_mean(olmo_fit):
     z = (np.log(new / at) / olmo_fit.posterior.noise_scale).values.ravel()
     dof = olmo_fit.posterior.noise_dof.values.ravel()
     assert scipy.stats.kstest(scipy.stats.t.cdf(z, dof), "uniform").pvalue > 1e-3
-    assert (new.attrs["long_name"], at.attrs["long_name"]) == ("new run's loss", "mean loss")
+    assert (new.attrs["long_name"], at.attrs["long_name"]) == (
+        "new run's loss",
+        "loss of the law: a run's median",
+    )
 
 
 def test_each_new_run_has_noise_of_its_own(olmo_fit):

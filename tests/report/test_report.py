@@ -3,6 +3,7 @@
 import html
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -261,6 +262,37 @@ def test_a_failed_sampler_is_said_at_the_top(olmo_fit, tmp_path):
     bs.write_report(Fit(dense, tree), tmp_path / "r.html", budget=BUDGET)
     top = (tmp_path / "r.html").read_text().split("<h2>")[0]
     assert "Nothing was missed: failed." in top
+
+
+@pytest.mark.parametrize(
+    ("fault", "check"),
+    [
+        ("alike", "Enough independent draws"),
+        ("apart", "Chains agree"),
+        ("divergent", "Nothing was missed"),
+        ("missed", "Nothing was missed"),
+    ],
+)
+def test_the_report_s_judge_is_that_of_the_verbs(olmo_fit, found, fault, check):
+    """What ``decide`` refuses fails in the report, each fault in its own check."""
+    tree = olmo_fit.tree.copy(deep=True)
+    draws, stats = tree["posterior"].to_dataset(), tree["sample_stats"].to_dataset()
+    if fault == "alike":  # Of 4,000 draws some 500 are distinct: too few by every rule but one.
+        kept = np.repeat(np.arange(0, 1000, 8), 8)
+        draws = draws.assign(E=(draws.E.dims, draws.E.values[:, kept]))
+    elif fault == "apart":
+        draws = draws.assign(E=draws.E + draws.E.std() * xr.DataArray([0, 0, 0, 2], dims="chain"))
+    elif fault == "divergent":
+        stats = stats.assign(diverging=stats.diverging | True)
+    else:
+        stats = stats.assign(missed_mode=True)
+    tree["posterior"], tree["sample_stats"] = xr.DataTree(draws), xr.DataTree(stats)
+    fit = Fit(dense, tree)
+    made = verdicts(replace(found, fits={"dense": fit}))
+    assert made[check] == "failed"
+    assert not bs.diagnose(fit).attrs["ok"]
+    with pytest.raises(bs.InputError, match="failed its diagnostics"):
+        bs.decide(fit, BUDGET)
 
 
 def test_a_budget_within_the_runs_passes(olmo_fit):

@@ -11,9 +11,10 @@ import bayescale as bs
 from bayescale import amplitude, exponent, floor, law, normal
 from bayescale.models import abnar, dense
 from bayescale.posterior.density import log_posterior, problem
+from bayescale.sampling.importance import laplace
 from bayescale.sampling.modes import find_modes
 from bayescale.sampling.nuts import compiled_density, sample_nuts
-from bayescale.sampling.pareto import MAX_PARETO_K
+from bayescale.sampling.pareto import MAX_PARETO_K, effective_draws
 
 
 @pytest.fixture(scope="module")
@@ -42,6 +43,26 @@ def test_it_is_a_fit_like_any_other(quick, tmp_path):
     assert loaded.about["method"] == "laplace"
     assert bs.diagnose(loaded).attrs["pareto_k"] == bs.diagnose(quick).attrs["pareto_k"]
     assert loaded.tree["log_likelihood"]["log_loss"].shape == (4, 1000, 240)
+
+
+@pytest.mark.parametrize("table", ["olmo_ladder", "hoffmann2022"])
+def test_its_effective_draws_are_those_of_its_means(table):
+    """Over forty seeds a mean varies as one of so many independent draws would."""
+    runs = bs.load_runs(table).query("not target" if table == "olmo_ladder" else "not outlier")
+    task = problem(dense, runs)
+    modes = find_modes(task)
+    means, variances, said = [], [], []
+    for seed in range(40):
+        found = laplace(task, modes, chains=1, draws=2000, seed=seed)
+        u = found.u[0]
+        means.append(u.mean(axis=0))
+        variances.append(u.var(axis=0))
+        said.append(effective_draws(u, found.weight[0]))
+    true = np.mean(variances, axis=0) / np.var(means, axis=0, ddof=1)
+    # A variance from 40 seeds is known to 23 %, and there are seven coordinates.
+    ratio = np.mean(said, axis=0) / true
+    assert (ratio < 1.8).all(), ratio
+    assert 0.6 < np.exp(np.log(ratio).mean()) < 1.4, ratio
 
 
 def test_a_seed_fixes_it(quick):

@@ -1,0 +1,291 @@
+"""Every public verb on every kind of fit: it is right, or it says why not and what to do.
+
+Each verb is checked against another: an optimum's loss is the one predicted there, a plan's is the
+one predicted there, and so on. What is refused is listed, with what is said.
+"""
+
+import inspect
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from conftest import KINDS
+
+import bayescale as bs
+from bayescale import plotting
+
+BUDGET = 1e23
+#: Inputs of a run of each law, plain units.
+RUN = {"N": 7e9, "D": 4e12, "depth": 32.0}
+
+
+def run_for(fit):
+    """A run as the fit's law (an average's first law) takes it."""
+    law = next(iter(fit.fits.values())).law if isinstance(fit, bs.Average) else fit.law
+    return {name: RUN[name] for name in law.inputs}
+
+
+def choices(fit):
+    """What the budget cannot decide."""
+    return {"fixed": {"depth": 32.0}} if "depth" in run_for(fit) else {}
+
+
+def law_at(fit, **inputs):
+    return bs.predict(fit, mean=True, **inputs)
+
+
+# --- the verbs: each with a fit, and what must then hold ------------------------------------------
+
+
+def predict(fit):
+    inputs = run_for(fit)
+    centre = law_at(fit, **inputs)
+    assert (centre > 0).all()
+    new = bs.predict(fit, seed=1, **inputs)
+    assert new.sizes == centre.sizes
+    # A run's median is the law's loss, and runs scatter about it.
+    z = np.log(new / centre)
+    assert abs(float(z.median())) < 4 * float(z.std()) / np.sqrt(z.size)
+    assert float(np.log(new).std()) > float(np.log(centre).std())
+
+
+def interval(fit):
+    low, high = bs.interval(law_at(fit, **run_for(fit)), 0.5).T.values.reshape(2, -1)
+    assert (low <= high).all()
+
+
+def allocate(fit):
+    best = bs.allocate(fit, [1e21, BUDGET], **choices(fit))
+    plan = {name: best[name] for name in run_for(fit)}
+    members = fit.members.values() if isinstance(fit, bs.Average) else [fit]
+    start = 0
+    for one in members:
+        here = slice(start, start := start + one.posterior.sizes["draw"])
+        part = best.isel(draw=here) if isinstance(fit, bs.Average) else best
+        labels = {name: one.posterior[name].values for name in ("chain", "draw")}
+        own = {name: part[name].drop_vars("law", errors="ignore") for name in plan}
+        own = {name: x.assign_coords(labels) for name, x in own.items()}
+        np.testing.assert_allclose(law_at(one, **own), part.loss, rtol=1e-9)
+    np.testing.assert_allclose(6 * best.N * best.D, best.budget + 0 * best.N, rtol=1e-6)
+
+
+def decide(fit):
+    plan = bs.decide(fit, BUDGET, **choices(fit))
+    again = law_at(fit, **{name: plan[name].item() for name in run_for(fit)})
+    np.testing.assert_allclose(np.sort(plan.loss.values.ravel()), np.sort(again.values.ravel()))
+    assert plan.expected_loss.item() == pytest.approx(float(again.mean()))
+    best = bs.allocate(fit, BUDGET, **choices(fit)).loss
+    assert plan.expected_regret.item() == pytest.approx(float(again.mean() - best.mean()), abs=1e-9)
+
+
+def required_budget(fit):
+    best = bs.allocate(fit, BUDGET, **choices(fit))
+    goal = float(best.loss.quantile(0.6))
+    need = bs.required_budget(fit, goal, **choices(fit))
+    # As many draws need less than the budget as do better than the goal at it.
+    assert float((need < BUDGET).mean()) == pytest.approx(
+        float((best.loss < goal).mean()), abs=0.02
+    )
+
+
+def probability(fit):
+    options = choices(fit)
+    for at in ("optimum", "plan"):
+        odds = bs.probability(fit, fit, BUDGET, plan_a=options, plan_b=options, at=at)
+        assert odds.probability.item() == 0.0
+    small = options | {"bounds": {"N": (1e8, 3e8)}}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", bs.AllocationWarning)
+        odds = bs.probability(fit, fit, BUDGET, plan_a=options, plan_b=small)
+    assert odds.probability.item() > 0.9
+
+
+def efficiency_leverage(fit):
+    found = bs.efficiency_leverage(fit, fit, BUDGET, dense_plan=choices(fit), moe_plan=choices(fit))
+    np.testing.assert_allclose(found, 1.0, rtol=1e-5)
+
+
+def next_runs(fit):
+    ranked = bs.next_runs(fit, target=run_for(fit), most=3e21)
+    assert len(ranked) > 0
+
+
+def propose_runs(fit):
+    found = bs.propose_runs(fit)
+    assert set(run_for(fit)) <= set(found.columns)
+
+
+def coefficients(fit):
+    drawn = bs.coefficients(fit, units="raw")
+    inputs = run_for(fit)
+    again = fit.law(**inputs, **drawn)
+    reference = {n: x / fit.reference[n] for n, x in inputs.items()}
+    own = fit.law(**reference, **bs.coefficients(fit))
+    np.testing.assert_allclose(again, own.transpose(*again.dims), rtol=1e-9)
+
+
+def diagnose(fit):
+    table = bs.diagnose(fit)
+    assert table.attrs["ok"]
+    assert (table[["ess_bulk", "ess_tail"]] >= table.attrs["needed_ess"]).all(axis=None)
+
+
+def save_and_load(fit, tmp_path):
+    fit.save(tmp_path / "fit.nc")
+    again = bs.load_fit(tmp_path / "fit.nc", law=fit.law)
+    xr.testing.assert_equal(again.posterior, fit.posterior)
+    assert again.about == fit.about
+    if fit.runs is not None:
+        pd.testing.assert_frame_equal(
+            again.runs.to_dataframe(), fit.runs.to_dataframe(), check_dtype=False
+        )
+
+
+def shown_in_a_notebook(fit):
+    shown = fit._repr_html_()
+    assert fit.law.name in shown
+    assert all(name in shown for name in fit.law.coefficients)
+
+
+def compare(fit):
+    table = bs.compare({"one": fit, "other": fit}, progress=False)
+    assert table.elpd_diff.tolist() == [0.0, 0.0]
+    assert np.isfinite(table.elpd).all()
+
+
+def residuals(fit):
+    table = bs.residuals(fit)
+    assert len(table) == 30
+    assert table.pit.between(0, 1).all()
+
+
+def check_residuals(fit):
+    assert "LOO-PIT" in bs.check_residuals(fit).index
+
+
+def prior_overlap(fit):
+    table = bs.prior_overlap(fit)
+    assert table.overlap.between(0, 1).all()
+    assert set(fit.law.coefficients) <= {str(name).split("[")[0] for name in table.index}
+
+
+def prior_sensitivity(fit):
+    group = str(fit.posterior.corpus.values[0]) if fit.about.get("by") else None
+    table = bs.prior_sensitivity(fit, BUDGET, group=group, **choices(fit))
+    assert np.isfinite(table.select_dtypes("number")).all(axis=None)
+
+
+def average(fit):
+    both = bs.average({"one": fit, "same": fit}, {"one": 1, "same": 1})
+    inputs = run_for(fit)
+    ours, theirs = (float(law_at(x, **inputs).mean()) for x in (both, fit))
+    assert ours == pytest.approx(theirs, rel=2e-3)
+
+
+def to_arviz(fit):
+    tree = bs.to_arviz(fit, prior_draws=50)
+    assert set(tree["prior"].data_vars) == set(fit.posterior.data_vars)
+    assert tree["posterior_predictive"]["log_loss"].sizes["run"] == 30
+
+
+def arviz_refits(fit):
+    wrapper = bs.arviz_refits(fit)
+    kept, left_out = wrapper.sel_observations([0, 3])
+    assert (len(kept), len(left_out)) == (28, 2)
+    density = wrapper.log_likelihood__i(left_out, fit.tree)
+    stored = fit.tree["log_likelihood"]["log_loss"].isel(run=[0, 3])
+    weights = 1.0 if fit.weights is None else fit.weights[[0, 3]]
+    np.testing.assert_allclose(density * weights, stored, rtol=1e-6, atol=1e-8)
+
+
+def write_report(fit, tmp_path):
+    path = tmp_path / "report.html"
+    bs.write_report(fit, path, budget=BUDGET, **choices(fit))
+    assert (
+        f"{bs.decide(fit, BUDGET, **choices(fit)).expected_regret.item():.4f}" in path.read_text()
+    )
+
+
+def plot_fit(fit):
+    assert plotting.plot_fit(fit) is not None
+
+
+def plot_pit(fit):
+    assert plotting.plot_pit(fit) is not None
+
+
+def plot_residuals(fit):
+    assert plotting.plot_residuals(fit) is not None
+
+
+def plot_prior_posterior(fit):
+    assert plotting.plot_prior_posterior(fit) is not None
+
+
+def plot_coefficients(fit):
+    assert plotting.plot_coefficients(fit) is not None
+
+
+def plot_predictions(fit):
+    runs = fit.runs.to_dataframe()
+    assert plotting.plot_predictions(fit, runs) is not None
+
+
+def plot_allocation(fit):
+    assert plotting.plot_allocation(fit, (1e21, BUDGET), **choices(fit)) is not None
+
+
+def plot_isoflop(fit):
+    assert plotting.plot_isoflop(fit, BUDGET, **choices(fit)) is not None
+
+
+def plot_regret(fit):
+    assert plotting.plot_regret(fit, (1e21, BUDGET), **choices(fit)) is not None
+
+
+VERBS = {
+    function.__name__: function
+    for function in (
+        *(predict, interval, allocate, decide, required_budget, probability, efficiency_leverage),
+        *(next_runs, propose_runs, coefficients, diagnose, save_and_load, shown_in_a_notebook),
+        *(compare, residuals, check_residuals, prior_overlap, prior_sensitivity, average),
+        *(to_arviz, arviz_refits, write_report),
+        *(plot_fit, plot_pit, plot_residuals, plot_prior_posterior, plot_coefficients),
+        *(plot_predictions, plot_allocation, plot_isoflop, plot_regret),
+    )
+}
+
+#: What is refused, and what is said.
+REFUSED = {}
+
+
+@pytest.mark.usefixtures("closed_figures")
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_verb_is_right_or_says_why_not(of_kind, tmp_path, verb, kind):
+    function, fit = VERBS[verb], of_kind(kind)
+    given = [tmp_path] if "tmp_path" in inspect.signature(function).parameters else []
+    if (verb, kind) in REFUSED:
+        with pytest.raises(bs.InputError, match=REFUSED[verb, kind]):
+            function(fit, *given)
+    else:
+        function(fit, *given)
+
+
+def test_no_verb_is_left_out():
+    """Whatever is public and takes a fit first is among them, or has a test of its own."""
+    of_two_laws = {"upcycling_probability", "upcycling_threshold", "plot_upcycling"}
+    of_groups = {"contrast", "group"}
+    found = set()
+    for module in (bs, plotting):
+        for name in module.__all__:
+            value = getattr(module, name)
+            if not inspect.isfunction(value):
+                continue
+            first = next(iter(inspect.signature(value).parameters), "")
+            if first in ("fit", "fits", "fit_a", "dense", "upcycled"):
+                found.add(name)
+    assert found <= set(VERBS) | of_two_laws | of_groups
