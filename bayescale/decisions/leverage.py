@@ -18,6 +18,7 @@ from bayescale.language.maths import exp, log
 
 __all__ = ["TIAN2025", "budget_for", "efficiency_leverage", "reach", "tian_leverage"]
 
+_HALVINGS = 40  # of a step of the grid
 _PER_DECADE = 16  # the cubic between them is then good to 1e-6 of the compute
 _BELOW, _ABOVE, _FARTHEST = 1e-2, 1e2, 1e6
 
@@ -179,21 +180,35 @@ def reach(fit: Fit, plan: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _invert(log_grid: np.ndarray, loss: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Where falling losses on a grid (last axis) meet the targets (last axis)."""
+    """The least budget on a grid (last axis) whose loss meets each target (last axis).
+
+    A law whose discrepancy wanders may lose again beyond it, in single draws.
+    """
     shape = np.broadcast_shapes(loss.shape[:-1], target.shape[:-1])
     loss = np.broadcast_to(loss, (*shape, loss.shape[-1]))
     target = np.broadcast_to(target, (*shape, target.shape[-1]))
-    above = (loss[..., None, :] > target[..., None]).sum(axis=-1)
-    first = np.clip(above - 2, 0, len(log_grid) - 4)[..., None] + np.arange(4)
-    x = np.take_along_axis(loss[..., None, :], first, axis=-1)
-    y = log_grid[first]
-    found = np.zeros(target.shape)
+    reached = loss[..., None, :] <= target[..., None]
+    at = reached.argmax(axis=-1)
+    window = np.clip(at - 2, 0, len(log_grid) - 4)[..., None] + np.arange(4)
+    y = np.take_along_axis(loss[..., None, :], window, axis=-1)
+    x = log_grid[window]
+    left, right = log_grid[np.maximum(at - 1, 0)], log_grid[at]
+    for _ in range(_HALVINGS):
+        middle = (left + right) / 2
+        above = cubic(x, y, middle) > target
+        left, right = np.where(above, middle, left), np.where(above, right, middle)
+    found = np.where(at == 0, -np.inf, (left + right) / 2)
+    return np.exp(np.where(reached.any(axis=-1), found, np.inf))
+
+
+def cubic(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """The cubic through four points (last axis) at a place each."""
+    total = np.zeros(at.shape)
     for i in range(4):
         others = [j for j in range(4) if j != i]
-        weights = [(target - x[..., j]) / (x[..., i] - x[..., j]) for j in others]
-        found += y[..., i] * np.prod(weights, axis=0)
-    found = np.where(above == 0, -np.inf, found)
-    return np.exp(np.where(above == len(log_grid), np.inf, found))
+        weights = [(at - x[..., j]) / (x[..., i] - x[..., j]) for j in others]
+        total += y[..., i] * np.prod(weights, axis=0)
+    return total
 
 
 def tian_leverage(active_share: Any, granularity: Any, flops: Any) -> Any:

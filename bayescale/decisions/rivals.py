@@ -13,7 +13,7 @@ import xarray as xr
 from bayescale.common.errors import InputError
 from bayescale.decisions.allocation import AllocationWarning, allocate
 from bayescale.decisions.decision import decide
-from bayescale.decisions.leverage import budget_for, efficiency_leverage, reach
+from bayescale.decisions.leverage import budget_for, cubic, efficiency_leverage, reach
 from bayescale.decisions.plans import plans, training_cost
 from bayescale.fitting.averaging import Average
 from bayescale.fitting.fits import Fit
@@ -103,6 +103,10 @@ def probability(
         return _of_plans(fit_a, fit_b, budget, plan_a, plan_b, seed)
     if at != "optimum":
         raise InputError(f"at={at!r} is not known; choose 'optimum' or 'plan'")
+    if isinstance(fit_a, Average) and fit_a is fit_b:
+        # Two plans of one mixture: draws of one posterior stay together.
+        both = partial(probability, budget=budget, plan_a=plan_a, plan_b=plan_b, seed=seed)
+        return _pooled(fit_a, lambda member: both(member, member), seed)
     if isinstance(fit_a, Average):
         against = partial(
             probability, fit_b=fit_b, budget=budget, plan_a=plan_a, plan_b=plan_b, seed=seed
@@ -320,7 +324,7 @@ def _crossover(gap_at: Callable[[np.ndarray], xr.DataArray], budgets: np.ndarray
     right = np.log(grid)[np.minimum(last, count - 2) + 1]
     for _ in range(_HALVINGS):
         middle = (left + right) / 2
-        still = _cubic(x, y, middle) >= 0
+        still = cubic(x, y, middle) >= 0
         left, right = np.where(still, middle, left), np.where(still, right, middle)
     found = np.exp((left + right) / 2)
     found = np.where(behind[..., -1], np.inf, np.where(behind.any(axis=-1), found, 0.0))
@@ -330,13 +334,3 @@ def _crossover(gap_at: Callable[[np.ndarray], xr.DataArray], budgets: np.ndarray
         coords={"chain": difference.chain, "draw": difference.draw},
         attrs={"units": "FLOP", "long_name": "budget beyond which A is ahead"},
     )
-
-
-def _cubic(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:
-    """The cubic through four points (last axis) at a place each."""
-    total = np.zeros(at.shape)
-    for i in range(4):
-        others = [j for j in range(4) if j != i]
-        weights = [(at - x[..., j]) / (x[..., i] - x[..., j]) for j in others]
-        total += y[..., i] * np.prod(weights, axis=0)
-    return total

@@ -50,7 +50,7 @@ class Average:
 
     def __getattr__(self, name: str) -> Any:
         # What else a fit has, an average has several of.
-        if name in ("law", "tree", "posterior", "about", "reference"):
+        if name in ("law", "tree", "posterior", "about", "reference", "save"):
             raise InputError(
                 f"an average of fits has no {name} of its own; predict, allocate and decide take "
                 "it, and for everything else there are its fits: average.fits"

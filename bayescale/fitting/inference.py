@@ -14,7 +14,7 @@ from bayescale.common.progress import Report, progress_bar
 from bayescale.fitting.design import warn_of_design
 from bayescale.fitting.diagnostics import diagnose, warn_if_untrusted
 from bayescale.fitting.fits import Fit
-from bayescale.fitting.judging import MAX_RHAT, MIN_ESS, MOST_ESS
+from bayescale.fitting.judging import MAX_RHAT, MIN_ESS, needed_ess
 from bayescale.fitting.trees import prior_fit, run_labels, sampled_fit, storable_options
 from bayescale.language.law import Law
 from bayescale.language.maths import log
@@ -266,7 +266,9 @@ def _nuts(
     modes = find_modes(task)
     report("compiling")
     compiled = compiled_density(task)
-    wanted = min(MOST_ESS, settings["draws"] * settings["chains"] // 4)
+    made = settings["draws"] * settings["chains"]
+    # What the judge will ask, if so many draws can ever meet it.
+    wanted = needed_ess(made) if made >= MIN_ESS else made // 4
     thin, cautious = 1, bool(task.groups)
     while True:
         longer = settings | {"draws": settings["draws"] * thin}

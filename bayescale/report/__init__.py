@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayescale.common.errors import InputError
 from bayescale.common.files import replacing
+from bayescale.fitting.averaging import Average
 from bayescale.fitting.fits import Fit
 from bayescale.prediction.draws import check_one_group
 
@@ -110,9 +111,14 @@ def write_report(
 
 def _named(fits: Any) -> dict[str, Fit]:
     """Fits by name, none of which has groups."""
-    named = {fits.law.name: fits} if isinstance(fits, Fit) else dict(fits)
-    if not named or not all(isinstance(fit, Fit) for fit in named.values()):
-        raise InputError("a report is on a Fit, or a mapping from names to Fits")
+    named = {fits.law.name: fits} if isinstance(fits, Fit) else fits
+    if (
+        not isinstance(named, Mapping)
+        or not named
+        or not all(isinstance(fit, Fit) for fit in named.values())
+    ):
+        remedy = ": give those of an average, average.fits" if isinstance(fits, Average) else ""
+        raise InputError(f"a report is on a Fit, or a mapping from names to Fits{remedy}")
     if len(named) > _MOST_FITS:
         raise InputError(f"a report compares at most {_MOST_FITS} fits, not {len(named)}")
     for name, fit in named.items():
