@@ -125,6 +125,7 @@ def mixture_runs() -> pd.DataFrame:
     runs["experts"] = np.round(1 / (1 - runs.S))
     runs["G"] = np.tile([1.0, 2.0, 8.0], 9)
     runs["D_dense"], runs["D_upcycled"] = runs.D[::-1].to_numpy(), runs.D
+    runs["flops"] = 6 * runs.N_active * runs.D
     runs["loss"] = 1.8 + 3.0 * (runs.N_active / 1e8) ** -0.3 * rng.uniform(0.9, 1.1, len(runs))
     return runs
 

@@ -155,7 +155,12 @@ def test_folds_are_scored_alike_by_either(quick):
 
 def test_leave_future_out(quick):
     found = az.lfo_cv(
-        quick.tree, bs.arviz_refits(quick), min_observations=27, time_dim="run", method="exact"
+        quick.tree,
+        bs.arviz_refits(quick),
+        min_observations=27,
+        forecast_horizon=1,
+        time_dim="run",
+        method="exact",
     )
     runs = quick.runs.to_dataframe()
     first = bs.fit(dense, runs[:27], method="laplace", seed=1)

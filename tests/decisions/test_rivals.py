@@ -212,7 +212,7 @@ def test_a_size_may_be_fixed():
 
 
 def test_what_makes_no_sense_is_refused():
-    with pytest.raises(bs.InputError, match="positive number of nats"):
+    with pytest.raises(bs.InputError, match="loss is a positive number"):
         bs.required_budget(made_up(), -1.0)
     with pytest.raises(bs.InputError, match="choose"):
         bs.required_budget(bs.published(granularity, "krajewski2024"), 2.0)
