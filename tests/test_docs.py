@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import click
 import matplotlib as mpl
+import preliz  # noqa: F401  It sets savefig.bbox when it is imported: before a page is watched.
 import pytest
 import typer
 

@@ -202,7 +202,7 @@ def arviz_refits(fit):
     assert (len(kept), len(left_out)) == (28, 2)
     density = wrapper.log_likelihood__i(left_out, fit.tree)
     stored = fit.tree["log_likelihood"]["log_loss"].isel(run=[0, 3])
-    weights = 1.0 if fit.weights is None else fit.weights[[0, 3]]
+    weights = 1.0 if fit.run_weights is None else fit.run_weights[[0, 3]]
     np.testing.assert_allclose(density * weights, stored, rtol=1e-6, atol=1e-8)
 
 

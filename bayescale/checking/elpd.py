@@ -146,7 +146,7 @@ def _log_likelihood(fit: Fit) -> np.ndarray:
 
 def _log_densities(fit: Fit) -> np.ndarray:
     """What is scored: each run's own density, without its weight in the likelihood."""
-    if fit.weights is None:
+    if fit.run_weights is None:
         return _log_likelihood(fit)
     density = log_densities(fit, table_of(fit), own=True).transpose("run", ...)
     return np.asarray(density.values.reshape(density.sizes["run"], -1))

@@ -78,7 +78,7 @@ def hat_matrix(fit: Fit) -> tuple[np.ndarray, np.ndarray]:
     centre, scale, p = scatter(fit, table_of(fit), own=True)
     noise = noise_model(fit.about["noise"])
     sd = np.sqrt(np.mean(1 / noise.information(scale, p), axis=0))
-    w = np.ones(centre.shape[1]) if fit.weights is None else fit.weights
+    w = np.ones(centre.shape[1]) if fit.run_weights is None else fit.run_weights
     hat = np.cov(centre / sd, rowvar=False)
     # Draws of a law that is far from linear may spread more than the runs' noise would let them.
     values, vectors = np.linalg.eigh(hat)

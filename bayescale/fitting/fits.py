@@ -87,7 +87,7 @@ class Fit:
         return runs
 
     @property
-    def weights(self) -> np.ndarray | None:
+    def run_weights(self) -> np.ndarray | None:
         """Weight of each run's likelihood, if the fit was made with weights."""
         column = self.about.get("options", {}).get("weights")
         if column is None:

@@ -7,7 +7,9 @@ import pytest
 import scipy.stats
 
 import bayescale as bs
-from bayescale.language.priors import Prior
+from bayescale.fitting.refits import options_of
+from bayescale.language.priors import Prior, as_prior
+from bayescale.models import dense
 
 LOSS_SCALE = 2.7
 
@@ -85,3 +87,44 @@ def test_roles():
 def test_impossible_priors_are_refused(make, message):
     with pytest.raises(bs.InputError, match=message):
         make()
+
+
+def test_distributions_of_pymc_and_preliz_are_priors():
+    import preliz as pz
+    import pymc as pm
+
+    stated = {
+        bs.lognormal(math.exp(-1.25), 0.5): (
+            pm.LogNormal.dist(-1.25, 0.5),
+            pz.LogNormal(-1.25, 0.5),
+        ),
+        bs.normal(0.1, 0.3): (pm.Normal.dist(0.1, 0.3), pz.Normal(0.1, 0.3)),
+        bs.gamma_prior(2.0, 0.5): (pm.Gamma.dist(alpha=2, beta=0.5), pz.Gamma(2, 0.5)),
+        bs.gamma_prior(1.0, 4.0): (pm.Exponential.dist(lam=4), pz.Exponential(lam=4)),
+    }
+    for ours, theirs in stated.items():
+        for given in theirs:
+            found = as_prior(given)
+            assert (found.distribution, found.role) == (ours.distribution, "plain")
+            assert (found.a, found.b) == pytest.approx((ours.a, ours.b), rel=1e-6), given
+            # As densities: ours of a PreliZ distribution is what PreliZ says it is.
+            if given is theirs[1]:
+                x = np.array([0.1, 0.7])
+                np.testing.assert_allclose(found.log_density(x), given.logpdf(x), rtol=1e-9)
+
+
+def test_a_found_prior_goes_where_priors_go(olmo):
+    import preliz as pz
+
+    found = pz.LogNormal()
+    with pytest.raises(bs.InputError, match=r"no parameters yet.*maxent"):
+        bs.fit(dense, olmo, priors={"alpha": found})
+    pz.maxent(found, 0.2, 0.5, 0.9, plot=False)
+    fit = bs.fit(dense, olmo, priors={"alpha": found}, method="laplace", seed=1)
+    kept = bs.lognormal(math.exp(found.mu), found.sigma)
+    same = bs.fit(dense, olmo, priors={"alpha": kept}, method="laplace", seed=1)
+    assert fit.posterior.equals(same.posterior)
+    again = bs.refit(dense, [olmo], **options_of(fit), seed=1)[0]
+    assert again.posterior.equals(fit.posterior)
+    with pytest.raises(bs.InputError, match=r"not halfnormal; choose one of these"):
+        bs.fit(dense, olmo, priors={"alpha": pz.HalfNormal(1.0)})
