@@ -21,7 +21,7 @@ from bayescale.language.maths import log
 from bayescale.language.priors import Prior
 from bayescale.posterior.density import Problem, departures, problem
 from bayescale.posterior.discrepancy import bent
-from bayescale.posterior.noise import run_scale
+from bayescale.posterior.noise import Noise, run_scale
 from bayescale.sampling.importance import across_modes, laplace, misses_a_mode
 from bayescale.sampling.modes import find_modes
 from bayescale.sampling.nuts import compiled_density, sample_nuts
@@ -80,8 +80,8 @@ def model(
     -------
     pymc.Model
         Coefficients in reference units, the law's inputs in plain units as ``pm.Data`` over the
-        dimension ``run``, and the observed variable ``log_loss`` (with ``weights``, a potential of
-        that name).
+        dimension ``run``, and the observed variable ``log_loss`` (with ``weights``, each run's
+        density to the power of its weight).
 
     Examples
     --------
@@ -123,10 +123,35 @@ def model(
                 "log_loss", log(value), scale, c, observed=observed, dims="run"
             )
         else:
-            alone = task.noise.random_variable(None, log(value), scale, c)
             weight = pm.Data("weights", data["weights"], dims="run")
-            pm.Potential("log_loss", weight * pm.logp(alone, observed))
+            _weighted(task.noise, weight, log(value), scale, c, observed)
     return built
+
+
+def _weighted(
+    noise: Noise, weight: Any, mu: Any, scale: Any, c: Mapping[str, Any], observed: np.ndarray
+) -> None:
+    """The observed log loss, each run's density to the power of its weight; drawn without it."""
+    import pymc as pm
+
+    names = tuple(noise.priors)
+
+    def logp(x: Any, weight: Any, mu: Any, scale: Any, *parameters: Any) -> Any:
+        alone = noise.random_variable(None, mu, scale, dict(zip(names, parameters, strict=True)))
+        return weight * pm.logp(alone, x)
+
+    def random(
+        weight: Any, mu: Any, scale: Any, *parameters: Any, rng: Any = None, size: Any = None
+    ) -> np.ndarray:
+        shape = np.shape(mu) if size is None else size
+        own = dict(zip(names, parameters, strict=True))
+        return mu + noise.draw(rng, shape, scale, own)
+
+    given = [weight, mu, scale, *(c[name] for name in names)]
+    pm.CustomDist(
+        "log_loss", *given, logp=logp, random=random, observed=observed, dims="run",
+        signature=",".join(["()"] * len(given)) + "->()",
+    )  # fmt: skip
 
 
 def fit(
