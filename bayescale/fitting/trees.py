@@ -99,6 +99,7 @@ def prior_draws(task: Problem, draws: int, seed: int | None) -> xr.Dataset:
     if task.groups:
         c |= task.groups.sample(rng, c, scale)
     u = {name: rng.standard_normal(shape) for name in task.normals}
+    c |= {name: z[..., None] for name, z in u.items()}
     coords = {"chain": np.arange(1), "draw": np.arange(draws)}
     return _posterior(task, c, u, coords, seed)
 
