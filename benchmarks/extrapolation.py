@@ -5,20 +5,24 @@ are predicted. An interval of 90 % should hold nine in ten of them. The textbook
 then each part of the calibrated fit is added in turn. Then the same with losses simulated from the
 textbook fit of each series, where the law is true: what calibration costs if it is not needed.
 
-    python benchmarks/extrapolation.py            # an hour on two cores
+    python benchmarks/extrapolation.py            # an hour and a half on two cores, with 29 series
     python benchmarks/extrapolation.py measured   # without the simulated series
 
-writes to benchmarks/results/: extrapolation.csv, a row a series, cut and variant, with widths and
-CRPS also as ratios to the textbook fit's; their means in extrapolation_summary.csv, and in
-extrapolation_true.csv where the law is true; and docs/extrapolation.svg.
+takes its series from benchmarks/measured.py and writes to benchmarks/results/: extrapolation.csv, a
+row a series, cut and variant, with widths and CRPS also as ratios to the textbook fit's;
+extrapolation_summary.csv, each series with one vote at each cut; extrapolation_distance.csv, by the
+distance past the largest fitted run; extrapolation_true.csv, where the law is true; and
+docs/extrapolation.svg.
 """
 
 import sys
+import time
 import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from measured import own, series
 
 import bayescale as bs
 from bayescale.common.files import replacing
@@ -27,46 +31,25 @@ from bayescale.models import coupled, dense
 HERE = Path(__file__).parent
 RESULTS = HERE / "results"
 CUTS = (0.2, 0.35, 0.5)
-SETTINGS = {"draws": 250, "tune": 800}
-CALIBRATED = dict(bs.CALIBRATED)
-PARTS = {"weights": ("weights",), "scaled noise": ("noise",), "discrepancy": ("discrepancy",)}
-
-
-def calibration():
-    """Options of the calibrated fit, each part added in turn."""
-    found, options = {}, {}
-    for name, keys in PARTS.items():
-        options = options | {key: CALIBRATED[key] for key in keys}
-        found[f"+ {name}"] = options
-    return found | {"+ size effects (calibrated)": CALIBRATED}
-
-
-def variants():
-    """Laws and options: the textbook fit, each part added in turn, and the dense law with all."""
-    found = {"textbook": (dense, {}), "+ coupled law": (coupled, {})}
-    found |= {name: (coupled, options) for name, options in calibration().items()}
-    return found | {"calibrated, dense law": (dense, CALIBRATED)}
-
-
-def series():
-    """Measured series of dense runs, by name."""
-    gadre = bs.load_runs("gadre2024").query("warm_frac <= 0.25")
-    return {
-        "olmo_ladder": bs.load_runs("olmo_ladder").query("not target"),
-        "hoffmann2022": bs.load_runs("hoffmann2022").query("not outlier"),
-        **{f"gadre2024 {corpus}": runs for corpus, runs in gadre.groupby("corpus")},
-        "gemstones2025": bs.load_runs("gemstones2025"),
-        "muennighoff2023": bs.load_runs("muennighoff2023").query("single_epoch"),
-    }
+SETTINGS = {"draws": 500, "tune": 600}
+#: Each variant's law and options; CALIBRATED is the coupled law with all.
+VARIANTS = {
+    "textbook": (dense, {}),
+    "calibrated": (coupled, dict(bs.CALIBRATED)),
+    "coupled law": (coupled, {}),
+    "coupled law, scaled noise": (coupled, {"noise": "scaled"}),
+    "calibrated, dense law": (dense, dict(bs.CALIBRATED)),
+}
+#: Times the compute of the largest fitted run.
+DISTANCES = (0.0, 3.0, 10.0, 100.0, np.inf)
 
 
 def simulated():
     """The same designs with losses from the textbook fit of each, Student-t noise and all."""
     found = {}
-    for i, (name, runs) in enumerate(series().items()):
-        draws = bs.fit(dense, runs, seed=1, method="laplace").posterior.median()
+    for i, (name, runs) in enumerate(own().items()):
         fit = bs.fit(dense, runs, seed=1, method="laplace")
-        c = bs.coefficients(fit, units="raw").median()
+        draws, c = fit.posterior.median(), bs.coefficients(fit, units="raw").median()
         found[f"simulated {name}"] = bs.simulate(
             dense,
             runs[["N", "D"]],
@@ -78,62 +61,86 @@ def simulated():
     return found
 
 
-def scores(tables, chosen, cuts=CUTS, order="flops"):
-    """Backtests of every series under every variant: a row a series, cut and variant."""
-    rows = []
-    for variant, (law, options) in chosen.items():
-        how = SETTINGS | options
-        for name, runs in tables.items():
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", bs.FitWarning)  # noted in the column trusted
-                found = bs.backtest(law, runs, cuts=cuts, order=order, seed=1, **how)
-            trusted, covered = found.attrs["trusted"], bs.coverage(found)
-            for cut, row in covered.iterrows():
-                kept = row[["runs", "inside_50", "inside_80", "inside_90", "width", "crps"]]
-                row = {"series": name, "cut": cut, "variant": variant, **kept}
-                rows.append(row | {"trusted": trusted[cut]})
-            print(variant, name, covered.inside_90.round(2).tolist(), flush=True)
-    table = pd.DataFrame(rows)
+def scores(tables, variant):
+    """Backtests of every series under a variant: held-out runs, and a row a series and cut."""
+    law, options = VARIANTS[variant]
+    runs, rows = [], []
+    for name, table in tables.items():
+        start = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", bs.FitWarning)  # noted in the column trusted
+            found = bs.backtest(law, table, cuts=CUTS, seed=1, **(SETTINGS | options))
+        seconds = (time.perf_counter() - start) / len(CUTS)
+        runs.append(found.assign(series=name, variant=variant))
+        for cut, row in bs.coverage(found).iterrows():
+            kept = row[["runs", "inside_50", "inside_80", "inside_90", "width", "crps", "error"]]
+            row = {"series": name, "cut": cut, "variant": variant, **kept, "seconds": seconds}
+            rows.append(row | {"trusted": found.attrs["trusted"][cut]})
+        print(variant, name, [round(r["inside_90"], 2) for r in rows[-len(CUTS) :]], flush=True)
+    return pd.concat(runs), pd.DataFrame(rows)
+
+
+def with_ratios(table):
+    """Widths and CRPS also over the textbook fit's."""
     reference = table[table.variant == "textbook"].set_index(["series", "cut"])
     at = pd.MultiIndex.from_frame(table[["series", "cut"]])
-    for what in ("width", "crps"):
-        table[f"{what}_ratio"] = table[what].values / reference.loc[at, what].values
-    return table
+    ratios = {
+        f"{w}_ratio": table[w].values / reference[w].loc[at].values for w in ("width", "crps")
+    }
+    return table.assign(**ratios)
 
 
 def summary(table, by):
-    """Means over series and cuts; ratios to the textbook fit as geometric means."""
+    """Means over series; ratios to the textbook fit as geometric means."""
     rows = {}
     for of, part in table.groupby(by, sort=False):
         held = part[["inside_50", "inside_80", "inside_90"]].mean()
         ratios = {n: np.exp(np.log(part[n]).mean()) for n in ("width_ratio", "crps_ratio")}
-        below = (part.inside_90 < 0.7).mean()
-        rows[of] = {**held, **ratios, "below_70": below, "trusted": part.trusted.mean()}
+        below = (part.inside_90 < 0.7).sum()
+        rows[of] = {"series": len(part), **held, **ratios, "below_70": below}
+        rows[of] |= {"trusted": part.trusted.mean(), "seconds": part.seconds.median()}
     return pd.DataFrame(rows).T.round(3)
 
 
-def picture(table, path):
-    """Share of held-out losses inside the 90 % interval, by series and cut, for each variant."""
+def by_distance(runs):
+    """Coverage by the distance past the largest fitted run: each series with one vote."""
+    bins = pd.cut(10.0**runs.beyond, DISTANCES).astype(str).rename("times_largest")
+    held = ["inside_50", "inside_80", "inside_90"]
+    each = runs.groupby(["variant", bins, "series"], sort=False)[[*held, "error"]].mean()
+    table = each.groupby(level=[0, 1], sort=False).mean()
+    table.insert(0, "series", each.groupby(level=[0, 1], sort=False).size())
+    return table.round(3).sort_index()
+
+
+def picture(runs, path):
+    """Share of held-out losses inside the 90 % interval by distance, series by series."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    measured = table[~table.series.str.startswith("simulated")]
-    names = list(dict.fromkeys(measured.variant))
-    figure, axes = plt.subplots(figsize=(7.0, 3.6), layout="constrained")
+    bins = pd.cut(10.0**runs.beyond, DISTANCES)
+    kinds = list(bins.cat.categories)
+    names = ["up to 3", "3 to 10", "10 to 100", "beyond 100"]
+    figure, axes = plt.subplots(figsize=(7.0, 3.4), layout="constrained")
     rng = np.random.default_rng(1)
-    for i, name in enumerate(names):
-        held = 100 * measured[measured.variant == name].inside_90
-        y = len(names) - 1 - i
-        axes.plot(held, y + rng.uniform(-0.22, 0.22, len(held)), "o", color="#7a8ea6", ms=3.5)
-        axes.plot(held.mean(), y, "|", color="#12304f", ms=20, mew=2.5)
-    axes.axvspan(86, 95, color="#e9eef4", zorder=0)
-    axes.axvline(90, color="#b0492e", lw=1)
-    axes.set_yticks(range(len(names)), names[::-1])
-    axes.set_xlim(-2, 102)
-    axes.set_xlabel("held-out losses inside the 90 % interval, %")
+    for shift, variant, colour in ((-0.17, "textbook", "#b0492e"), (0.17, "calibrated", "#12304f")):
+        part = runs[runs.variant == variant]
+        held = part.groupby([bins[runs.variant == variant], "series"], observed=True).inside_90
+        held = held.mean().unstack(0)
+        for i, kind in enumerate(kinds):
+            y = 100 * held[kind].dropna()
+            x = i + shift + rng.uniform(-0.1, 0.1, len(y))
+            axes.plot(x, y, "o", color=colour, ms=3.2, alpha=0.45, mew=0)
+            axes.plot([i + shift - 0.13, i + shift + 0.13], [y.mean()] * 2, color=colour, lw=2.5,
+                      label=variant if i == 0 else None)  # fmt: skip
+    axes.axhline(90, color="#7a8ea6", lw=1, zorder=0)
+    axes.set_xticks(range(len(kinds)), names)
+    axes.set_xlabel("compute, times the largest fitted run")
+    axes.set_ylabel("held-out losses inside\nthe 90 % interval, %")
+    axes.set_ylim(-3, 103)
     axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, loc="lower left")
     figure.savefig(path, metadata={"Date": None})
 
 
@@ -144,19 +151,25 @@ def write(table, name, **kwargs):
 
 def main():
     RESULTS.mkdir(exist_ok=True)
-    table = scores(series(), variants())
-    write(table, "extrapolation.csv", index=False)
+    tables, runs, rows = series(), [], []
+    for variant in VARIANTS:
+        one, table = scores(tables, variant)
+        runs.append(one)
+        rows.append(table)
+        held, table = pd.concat(runs), with_ratios(pd.concat(rows, ignore_index=True))
+        write(table, "extrapolation.csv", index=False)
+        means = summary(table, ["variant", "cut"]).rename_axis(["variant", "cut"])
+        write(means, "extrapolation_summary.csv")
+        write(by_distance(held), "extrapolation_distance.csv")
+        print(means.to_string(), flush=True)
+        if variant == "calibrated":
+            picture(held, HERE.parent / "docs" / "extrapolation.svg")
     if "measured" not in sys.argv[1:]:
-        few = {n: v for n, v in variants().items() if n == "textbook" or "calibrated" in n}
-        table = pd.concat([table, scores(simulated(), few)], ignore_index=True)
-    write(table, "extrapolation.csv", index=False)
-    kinds = np.where(table.series.str.startswith("simulated"), "law is true", "measured")
-    means = summary(table, [kinds, "variant"]).rename_axis(["data", "variant"])
-    for kind, name in (("measured", "summary"), ("law is true", "true")):
-        if kind in means.index:
-            write(means.loc[kind], f"extrapolation_{name}.csv")
-    picture(table, HERE.parent / "docs" / "extrapolation.svg")
-    print(means.to_string())
+        few = [scores(simulated(), v)[1] for v in ("textbook", "calibrated")]
+        table = with_ratios(pd.concat(few, ignore_index=True))
+        means = summary(table, ["variant", "cut"]).rename_axis(["variant", "cut"])
+        write(means, "extrapolation_true.csv")
+        print(means.to_string())
 
 
 if __name__ == "__main__":

@@ -18,7 +18,8 @@ reducible loss at the reference, :math:`A = A_S (1 + R)^k`:
 .. math:: L(N, D) = E + A \left(\frac{N^{-\alpha/k} + R D^{-\beta/k}}{1 + R}\right)^k
 
 The law is meant for predicting larger runs than one has, and textbook fits overestimate the floor
-there: its prior is narrower than other laws', and centred at 0.4 of the reference loss.
+there: its prior is narrower than other laws' and centred at 0.4 of the reference loss, with heavy
+tails, so that it gives way where the runs say otherwise.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def coupled(
     N: Any,
     D: Any,
     *,
-    E: Any = floor(0.4, 0.18),
+    E: Any = floor(0.4, 0.18, dof=3),
     A: Any = amplitude(0.5),
     R: Any = lognormal(1.0, 1.5),
     alpha: Any = exponent(0.3, 0.4),

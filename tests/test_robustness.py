@@ -510,7 +510,7 @@ def test_whatever_a_file_says_of_itself_it_works_or_is_refused(good, saved, tmp_
     assert bs.predict(fitted, mean=True, N=1e9, D=1e10).notnull().all()
 
 
-@pytest.mark.parametrize("version", [2, 1.5, "next", None])
+@pytest.mark.parametrize("version", [4, 1.5, "next", None])
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_newer_format_is_called_one(saved, tmp_path, version):
     about = json.dumps({"format": version, "version": "9.1", "law": "not known yet"})
@@ -519,6 +519,44 @@ def test_a_newer_format_is_called_one(saved, tmp_path, version):
     result = CliRunner().invoke(cli.app, ["predict", str(path), "N=7B", "D=2T"])
     assert result.exit_code == 2
     assert "written by bayescale 9.1" in result.stderr
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_a_file_with_a_discrepancy_of_an_earlier_version_is_to_be_fitted_again(saved, tmp_path):
+    # Its slopes changed at knots, of which a later version knows nothing.
+    knot = {"input": "N", "side": 1, "at": 0.75, "level": 0.0, "tilt": {}}
+
+    def earlier(file):
+        about = json.loads(file.attrs["bayescale"])
+        about |= {"format": 2, "knots": [knot]}
+        del about["directions"]
+        file.attrs["bayescale"] = json.dumps(about)
+
+    path = rewritten(saved, tmp_path, earlier)
+    assert "has file format 2" in refused_fit(path)
+    assert "fit the runs again" in refused_fit(path)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"powers": {"N": 1}},
+        {"powers": ["N"], "nodes": [0.0, 1.0]},
+        {"powers": {"N": "1"}, "nodes": [0.0, 1.0]},
+        {"powers": {"N": 1}, "nodes": [0.0, float("nan")]},
+        {"powers": {"M": 1}, "nodes": [0.0, 1.0]},
+        {"powers": {"N": 1}, "nodes": [0.0]},
+        {"powers": {"N": 1}, "nodes": [0.0, 1.0]},
+        "N",
+    ],
+    ids=str,
+)
+def test_directions_that_are_none_are_refused(saved, tmp_path, wrong):
+    def changed(file):
+        about = json.loads(file.attrs["bayescale"])
+        file.attrs["bayescale"] = json.dumps(about | {"directions": [wrong]})
+
+    assert "directions" in refused_fit(rewritten(saved, tmp_path, changed))
 
 
 # --- saving ---------------------------------------------------------------------------------------

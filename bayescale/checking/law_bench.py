@@ -15,7 +15,7 @@ from bayescale.common.quantities import format_number
 from bayescale.language.columns import read_columns
 from bayescale.language.law import Law
 from bayescale.language.variables import variable
-from bayescale.posterior.density import references
+from bayescale.posterior.problem import references
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -21,7 +21,8 @@ from bayescale.fitting.diagnostics import diagnose
 from bayescale.fitting.fits import Fit
 from bayescale.fitting.refits import options_of, table_of
 from bayescale.language.priors import Prior
-from bayescale.posterior.density import Problem, problem
+from bayescale.posterior.density import Problem
+from bayescale.posterior.problem import problem
 
 __all__ = ["Marginal", "doubts", "log_priors", "marginals", "problem_of"]
 
@@ -76,7 +77,7 @@ def log_priors(task: Problem, fit: Fit) -> dict[str, np.ndarray]:
     """Log density of the draws under each prior, over chain and draw.
 
     Of a positive coefficient it is the density of the logarithm. What is drawn given others (a
-    group's coefficient about its centre, an effect given its spread) belongs to the model, and is
+    group's coefficient about its centre, the slopes of a discrepancy) belongs to the model, and is
     left out.
     """
     draws, scale = fit.posterior, task.loss_scale
@@ -150,7 +151,8 @@ class Marginal:
         share = self.loss_scale if self.prior.share else 1.0
         unit = 1.0 if self.prior.positive else self.prior.b * share
         spread = unit * _at(self.spread, z, 1.0)
-        if self.prior.distribution == "gamma":  # Centres and spreads paired at random.
+        # Centres that are not normal are paired with spreads at random.
+        if self.prior.distribution == "gamma" or self.prior.dof is not None:
             centre = self._line(_at(self.prior, z, self.loss_scale))
             return centre, np.random.default_rng(0).permutation(spread)
         middle, one = self._line(_at(self.prior, np.array([0.0, 1.0]), self.loss_scale))
@@ -176,27 +178,37 @@ def marginals(task: Problem, fit: Fit) -> dict[str, Marginal]:
 
 
 def _score(prior: Prior, x: np.ndarray, loss_scale: float) -> np.ndarray:
-    from scipy.special import gammainc, gammaincc, ndtri
+    from scipy.special import gammainc, gammaincc, ndtri, stdtr
 
     x = x / (loss_scale if prior.share else 1.0)
     if prior.distribution == "lognormal":
-        return (np.log(x) - np.log(prior.a)) / prior.b
+        z = (np.log(x) - np.log(prior.a)) / prior.b
+        if prior.dof is None:
+            return z
+        return np.asarray(-np.sign(z) * ndtri(stdtr(prior.dof, -np.abs(z))))
     if prior.distribution == "normal":
         return (x - prior.a) / prior.b
     below, above = gammainc(prior.a, prior.b * x), gammaincc(prior.a, prior.b * x)
+    if prior.above:
+        kept = gammaincc(prior.a, prior.b * prior.above)
+        below, above = (np.clip(p / kept, 0, 1) for p in (below - (1 - kept), above))
     with np.errstate(divide="ignore"):
         score = np.where(below < above, ndtri(below), -ndtri(above))
     return np.clip(score, -_MOST, _MOST)
 
 
 def _at(prior: Prior, z: np.ndarray, loss_scale: float) -> np.ndarray:
-    from scipy.special import gammainccinv, gammaincinv, ndtr
+    from scipy.special import gammaincc, gammainccinv, gammaincinv, ndtr, stdtrit
 
     if prior.distribution == "lognormal":
-        x = prior.a * np.exp(prior.b * z)
+        heavy = prior.dof is not None
+        t = -np.sign(z) * stdtrit(prior.dof, ndtr(-np.abs(z))) if heavy else z
+        x = prior.a * np.exp(prior.b * t)
     elif prior.distribution == "normal":
         x = prior.a + prior.b * z
     else:
-        low, high = gammaincinv(prior.a, ndtr(z)), gammainccinv(prior.a, ndtr(-z))
+        kept = gammaincc(prior.a, prior.b * prior.above)
+        low = gammaincinv(prior.a, 1 - kept + kept * ndtr(z))
+        high = gammainccinv(prior.a, kept * ndtr(-z))
         x = np.where(z < 0, low, high) / prior.b
     return np.asarray(x * (loss_scale if prior.share else 1.0))

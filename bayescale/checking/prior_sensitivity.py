@@ -16,9 +16,8 @@ from bayescale.decisions.plans import plans, training_cost
 from bayescale.fitting.design import listed
 from bayescale.fitting.fits import Fit
 from bayescale.fitting.groups import group as one_group
-from bayescale.language.compute import training_compute
+from bayescale.language.compute import size_input, training_compute
 from bayescale.language.variables import variable
-from bayescale.posterior.effects import size_input
 from bayescale.prediction.draws import check_one_group, flat
 from bayescale.prediction.predict import predict
 from bayescale.sampling.pareto import smoothed
@@ -95,7 +94,7 @@ def prior_sensitivity(
     and a normal one its mean, and their spreads are divided by :math:`\sqrt a`; a gamma prior's
     shape and rate are multiplied by :math:`a`. For this the density of a positive coefficient is
     taken on the logarithm. What is drawn given other parameters (a group's coefficient about its
-    centre, effects, the slopes of a discrepancy) belongs to the model and is not raised.
+    centre, the slopes of a discrepancy) belongs to the model and is not raised.
 
     The index is the rate at which the distribution of the quantity (a count on the log scale)
     moves, as the Jensen-Shannon distance of its distribution functions, with the logarithm to base

@@ -104,8 +104,7 @@ def check_residuals(
     25 to 46 %.
 
     The noise is independent between runs in this simulation. Runs of one model size that err
-    together make trends in size and in compute, which are then seen, rightly: ``effects="size"``
-    models them.
+    together make trends in size and in compute, which are then seen, rightly.
 
     Examples
     --------

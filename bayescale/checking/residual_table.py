@@ -67,12 +67,10 @@ def residuals(fit: Fit, *, seed: int | None = None) -> pd.DataFrame:
 
     Notes
     -----
-    The run is left out, not its conditions: with ``effects=`` it keeps the effect of its level, as
-    the level's other runs tell it (of a level with no other run, what the spread of effects
-    allows), with ``by=`` its group's coefficients, with ``discrepancy=True`` the bend at its place,
-    and with ``error=`` its own known error. With ``weights=`` its weighted likelihood is taken
-    away, and what is predicted is a run with the full noise. Noise enters by its distribution
-    function, draw by draw, not by simulation.
+    The run is left out, not its conditions: with ``by=`` it keeps its group's coefficients, with
+    ``discrepancy=True`` the bend at its place, and with ``error=`` its own known error. With
+    ``weights=`` its weighted likelihood is taken away, and what is predicted is a run with the
+    full noise. Noise enters by its distribution function, draw by draw, not by simulation.
 
     Examples
     --------

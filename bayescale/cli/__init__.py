@@ -116,7 +116,7 @@ _OPTIONS = (
     (r"\b(by|vary)=,", r"--\1,"),
     (r"\b(leave) (by|vary)= out\b", r"\1 --\2 out"),
     (
-        r"\b(by|of|order|noise|method|risk|effects|weights|checkpoints|tail|folds|error|against|"
+        r"\b(by|of|order|noise|method|risk|weights|checkpoints|tail|folds|error|against|"
         r"within|vary)=([\"']?)([^\s\"';,()]+)\2",
         r"--\1 \3",
     ),

@@ -163,18 +163,12 @@ def fit(
             help="Whether the law may be wrong in a structured way.",
         ),
     ] = None,
-    effects: Annotated[
-        str | None,
-        typer.Option(
-            "--effects", metavar="COLUMN", help="Runs that err together: a column, or size."
-        ),
-    ] = None,
     weights: Annotated[
         str | None,
         typer.Option(
             "--weights",
-            metavar="DECADES",
-            help="Decades of compute over which a run's weight falls by e, or a column.",
+            metavar="COLUMN",
+            help="A column of weights, such as how many runs a row stands for.",
         ),
     ] = None,
     error: Annotated[
@@ -253,7 +247,6 @@ def fit(
     from bayescale.cli.inputs import (
         estimates,
         find_law,
-        number,
         read_runs,
         show_understood,
         single,
@@ -288,11 +281,7 @@ def fit(
 
     options: dict[str, Any] = dict(CALIBRATED) if calibrated else {}
     given: dict[str, Any] = {"noise": noise, "discrepancy": discrepancy}
-    given |= {"effects": effects, "error": error}
-    if weights is not None:
-        given["weights"] = (
-            weights if weights in table_of_runs.columns else number("--weights", weights)
-        )
+    given |= {"weights": weights, "error": error}
     options |= {name: value for name, value in given.items() if value is not None}
     fitted = sample(
         chosen,

@@ -177,8 +177,7 @@ Calibrated = Annotated[
     bool,
     typer.Option(
         "--calibrated",
-        help="Fit for predicting beyond the runs: scaled noise, discrepancy, effects of "
-        "repeated sizes and weights of 1.5 decades.",
+        help="Fit for predicting beyond the runs: scaled noise and discrepancy.",
     ),
 ]
 Budgets = Annotated[

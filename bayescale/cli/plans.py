@@ -196,7 +196,7 @@ def show_decision(document: Mapping[str, Any]) -> None:
         say(_band(one, document["within"], unit), indent=2)
         if np.isfinite(one["extrapolation"]):
             ratio = one["extrapolation"]
-            given = f": the interval {holds_if(document)}" if ratio > 1 else ""
+            given = f"; 90 % intervals {holds_if(document)}" if ratio > 1 else ""
             say(
                 f"The budget is {times(ratio)} the compute of the largest fitted run{given}.",
                 indent=2,

@@ -17,9 +17,10 @@ from bayescale.decisions.search import Objective, Problems
 from bayescale.fitting.averaging import Average
 from bayescale.fitting.fits import Fit
 from bayescale.language.variables import variable
-from bayescale.posterior.discrepancy import Knot, bent, departure
+from bayescale.posterior.discrepancy import bent, departure
 from bayescale.prediction.draws import check_one_group
-from bayescale.prediction.predictive import known_bends
+from bayescale.prediction.measured import said_of_intervals
+from bayescale.prediction.predictive import directions_of
 
 __all__ = ["AllocationWarning", "allocate"]
 
@@ -76,7 +77,8 @@ def allocate(
         Every input of the law at the optimum, and ``loss`` (the law's there, nats), over chain,
         draw and budget. Coordinates along budget: ``extrapolation``, the budget over the cost of
         the largest fitted run, and ``at_bound``, the share of draws whose optimum lies at
-        a bound or at an end of a listed choice.
+        a bound or at an end of a listed choice. ``attrs["intervals"]`` says how often intervals
+        held so far beyond the runs, where that was measured.
 
     Raises
     ------
@@ -155,7 +157,7 @@ def best_plans(fit: Fit, space: Plans, budgets: np.ndarray) -> Optimum:
     sizes = fit.posterior.sizes
     problems = _losses(space, fit.reference, draws, budgets)
     # A discrepancy wanders differently in each draw, and has basins of its own there.
-    alike = not any(isinstance(name, Knot) for name in draws)
+    alike = "discrepancy" not in draws
     return optimum(space, problems, budgets, sizes["chain"] * sizes["draw"], alike=alike)
 
 
@@ -166,7 +168,7 @@ def _losses(
     listed = {n: np.array([one[n] for one in space.listed]) for n in space.listed[0]}
 
     def problems(rows: np.ndarray) -> Objective:
-        some = {n: v[rows[0]] if np.ndim(v) else v for n, v in draws.items()}
+        some = picked(draws, rows[0])
         budget = budgets[rows[1]][:, None]
         chosen = {name: values[rows[2]][:, None] for name, values in listed.items()}
 
@@ -196,6 +198,7 @@ def labelled(fit: Fit, space: Plans, found: Optimum) -> xr.Dataset:
     at_end = np.zeros(found.value.shape, dtype=bool)
     for one in ends(space, found.plan).values():
         at_end |= one
+    beyond = extrapolation(fit, space, found.budgets)
     return xr.Dataset(
         data,
         coords={
@@ -203,22 +206,32 @@ def labelled(fit: Fit, space: Plans, found: Optimum) -> xr.Dataset:
             "draw": fit.posterior.draw.values,
             "budget": ("budget", found.budgets, {"units": "FLOP"}),
             "at_bound": ("budget", at_end.mean(axis=0)),
-            "extrapolation": ("budget", extrapolation(fit, space, found.budgets)),
+            "extrapolation": ("budget", beyond),
         },
+        attrs={"intervals": said_of_intervals(fit, float(beyond.max()))},
     )
 
 
 def coefficient_draws(fit: Fit) -> dict[Any, Any]:
     """Coefficients as columns of length draws, for broadcasting against rows of budgets.
 
-    Where the law's discrepancy is modelled, its change of slope at each knot comes with them.
+    Where the law's discrepancy is modelled, its directions, slopes and level come with them.
     """
     draws = fit.posterior
     check_one_group(fit)
     columns: dict[Any, Any] = {n: draws[n] for n in fit.law.coefficients if n in draws}
-    columns |= known_bends(fit, draws)
     columns = {n: x.transpose("chain", "draw").values.reshape(-1, 1) for n, x in columns.items()}
+    if lines := directions_of(fit):
+        slopes = draws["discrepancy"].transpose("chain", "draw", "node").values
+        level = draws["discrepancy_level"].transpose("chain", "draw").values
+        columns |= {"directions": lines, "discrepancy_level": level.reshape(-1, 1)}
+        columns["discrepancy"] = slopes.reshape(-1, slopes.shape[-1])
     return columns | fit.about["fixed"]
+
+
+def picked(draws: Mapping[str, Any], which: np.ndarray) -> dict[str, Any]:
+    """Some of the draws of :func:`coefficient_draws`."""
+    return {n: v[which] if isinstance(v, np.ndarray) else v for n, v in draws.items()}
 
 
 def loss_of(
@@ -226,11 +239,11 @@ def loss_of(
 ) -> Any:
     """Loss of a plan, for columns of draws: the law, with its discrepancy if there is one."""
     inputs = {name: plan[name] / reference[name] for name in space.law.inputs}
-    coefficients = {name: x for name, x in draws.items() if not isinstance(name, Knot)}
-    bends = {knot: x for knot, x in draws.items() if isinstance(knot, Knot)}
-    if not bends:
+    coefficients = {name: x for name, x in draws.items() if name in space.law.coefficients}
+    if "discrepancy" not in draws:
         return space.law(**inputs, **coefficients)
-    return bent(space.law, inputs, coefficients, departure(space.law, inputs, bends))
+    field = draws["directions"], inputs, draws["discrepancy"], draws["discrepancy_level"]
+    return bent(space.law, inputs, coefficients, departure(space.law, *field))
 
 
 def extrapolation(fit: Fit, space: Plans, budgets: np.ndarray) -> np.ndarray:

@@ -28,6 +28,7 @@ from bayescale.fitting.averaging import Average
 from bayescale.fitting.diagnostics import diagnose
 from bayescale.fitting.fits import Fit
 from bayescale.language.variables import variable
+from bayescale.prediction.measured import said_of_intervals
 
 __all__ = ["decide"]
 
@@ -238,7 +239,8 @@ def _labelled(
         "at_bound": ("budget", at_end),
         "extrapolation": ("budget", extrapolation(fit, space, chosen.budgets)),
     }
-    return xr.Dataset(data, coords)
+    beyond = float(coords["extrapolation"][1].max())
+    return xr.Dataset(data, coords, {"intervals": said_of_intervals(fit, beyond)})
 
 
 def _warn_at_bound(budgets: np.ndarray, found: Mapping[tuple[str, str], np.ndarray]) -> None:

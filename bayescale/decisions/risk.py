@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bayescale.decisions.allocation import coefficient_draws, loss_of
+from bayescale.decisions.allocation import coefficient_draws, loss_of, picked
 from bayescale.decisions.optimum import Optimum
 from bayescale.decisions.plan_space import Plans
 from bayescale.decisions.search import Objective, Problems
@@ -84,7 +84,7 @@ def losses_of(
         share = min(1.0, most / sum(sizes))
         for i, (draws, size) in enumerate(zip(every, sizes, strict=True)):
             few = np.linspace(0, size - 1, max(round(share * size), 1)).round().astype(int)
-            every[i] = {name: v[few] if np.ndim(v) else v for name, v in draws.items()}
+            every[i] = picked(draws, few)
             sizes[i] = len(few)
 
     def losses(plan: Mapping[str, Any]) -> np.ndarray:

@@ -30,8 +30,9 @@ def diagnose(fit: Fit) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Indexed by coefficient: ``rhat``, ``ess_bulk``, ``ess_tail``, ``ok`` (of the knots of a
-        discrepancy and the levels of effects, the worst). Its ``attrs`` hold
+        Indexed by coefficient: ``rhat``, ``ess_bulk``, ``ess_tail``, ``ok`` (of the
+        components of a discrepancy, ``discrepancy_z``, the worst; its slopes at nodes follow from
+        them and from draws of the prior, and are not judged). Its ``attrs`` hold
         the number of ``divergences``, the effective draws that are asked for (``needed_ess``),
         ``ok`` of the whole fit, and for draws made by importance
         resampling (``method="laplace"``, and NUTS where the posterior has several modes) the

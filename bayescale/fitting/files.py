@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from types import NoneType
 from typing import TYPE_CHECKING, Any
@@ -27,8 +28,7 @@ _LARGEST = 2000
 #: What entries may be, where they are there.
 _KINDS: dict[str, tuple[type, ...]] = {
     "by": (str, int, float, NoneType),
-    "effects": (str, int, float, NoneType),
-    "knots": (list,),
+    "directions": (list,),
     "loss_unit": (str,),
     "noise": (str, NoneType),
     "noise_centre": (dict,),
@@ -110,14 +110,31 @@ def wrong_about(about: Mapping[str, Any]) -> str:
     for name, kinds in _KINDS.items():
         if name in about and not isinstance(about[name], kinds):
             return f"its {name} is {about[name]!r:.40}"
-    if not all(isinstance(one, dict) for one in about.get("knots", ())):
-        return "its knots are none"
+    if not all(_is_direction(one) for one in about.get("directions", ())):
+        return "its directions are none"
     for name, least in (("reference", 0.0), ("fixed", -math.inf)):
         held = about.get(name)
         numbers = held.values() if isinstance(held, dict) else [None]
         if not all(isinstance(x, (int, float)) and least < x < math.inf for x in numbers):
             return f"its {name} values are no numbers"
     return ""
+
+
+def _is_direction(one: Any) -> bool:
+    """Whether it is a direction of a discrepancy, as a fit says of itself."""
+    if not isinstance(one, dict):
+        return False
+    powers, nodes = one.get("powers"), one.get("nodes")
+    if not isinstance(powers, dict) or not isinstance(nodes, list):
+        return False
+    numbers = all(isinstance(x, (int, float)) and math.isfinite(x) for x in nodes)
+    return (
+        bool(powers)
+        and all(power in (1, -1) for power in powers.values())
+        and len(nodes) > 1
+        and numbers
+        and all(low < high for low, high in pairwise(nodes))
+    )
 
 
 def wrong_draws(law: Law, about: Mapping[str, Any], tree: xr.DataTree) -> str:
@@ -135,5 +152,11 @@ def wrong_draws(law: Law, about: Mapping[str, Any], tree: xr.DataTree) -> str:
         values = draws[name].values
         if values.dtype.kind != "f" or not values.size or not np.isfinite(values).all():
             return f"its draws of {name} are not all finite numbers"
+    if directions := about.get("directions"):
+        if not {name for one in directions for name in one["powers"]} <= set(law.inputs):
+            return "its directions are not of the law's inputs"
+        nodes = sum(len(one["nodes"]) for one in directions)
+        if draws.sizes.get("node") != nodes or "discrepancy_level" not in draws:
+            return "its directions are not those of its draws"
     runs = tree.children.get("runs")
     return "" if runs is None or "run" in runs.sizes else "its table has no runs"

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "Fit", "coefficients", "digest", "load_fit", "published", "stamp"]
 
 #: Version of the file format; files of another one are refused.
-FORMAT = 2
+FORMAT = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,9 +92,8 @@ class Fit:
         column = self.about.get("options", {}).get("weights")
         if column is None:
             return None
-        name = column.replace("/", "_") if isinstance(column, str) else "weights"
         assert self.runs is not None
-        return self.runs[name].values.astype(float)
+        return self.runs[column.replace("/", "_")].values.astype(float)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fit to a NetCDF file.

@@ -19,9 +19,10 @@ from bayescale.fitting.trees import prior_fit, run_labels, sampled_fit, storable
 from bayescale.language.law import Law
 from bayescale.language.maths import log
 from bayescale.language.priors import Prior
-from bayescale.posterior.density import Problem, departures, problem
+from bayescale.posterior.density import Problem
 from bayescale.posterior.discrepancy import bent
 from bayescale.posterior.noise import Noise, run_scale
+from bayescale.posterior.problem import problem
 from bayescale.sampling.importance import across_modes, laplace, misses_a_mode
 from bayescale.sampling.modes import find_modes
 from bayescale.sampling.nuts import compiled_density, sample_nuts
@@ -34,15 +35,13 @@ __all__ = ["CALIBRATED", "fit", "model", "prior"]
 
 #: Options of :func:`fit` for predicting beyond the runs; see docs/extrapolation.md for the model,
 #: what each option is worth and how far its intervals may be trusted.
-CALIBRATED: Mapping[str, Any] = MappingProxyType(
-    {"noise": "scaled", "discrepancy": True, "effects": "size", "weights": 1.5}
-)
+CALIBRATED: Mapping[str, Any] = MappingProxyType({"noise": "scaled", "discrepancy": True})
 
 #: The most draws that NUTS makes for each one kept.
 MOST_DRAWN = 16
 
 
-# Data of the model beside the inputs: columns of effects and walks, features of scaled noise.
+# Data of the model beside the inputs: columns of the discrepancy, features of scaled noise.
 _OF_RUNS = ("member_", "noise_at_", "error")
 
 
@@ -55,8 +54,7 @@ def model(
     vary: Sequence[str] = (),
     pool: str = "partial",
     discrepancy: bool = False,
-    effects: str | None = None,
-    weights: str | float | None = None,
+    weights: str | None = None,
     error: str | None = None,
     priors: Mapping[str, Prior | float] | None = None,
 ) -> pm.Model:
@@ -71,7 +69,7 @@ def model(
         The law.
     runs
         One row a run: the law's inputs and ``loss`` in nats.
-    noise, by, vary, pool, discrepancy, effects, weights, error
+    noise, by, vary, pool, discrepancy, weights, error
         As for :func:`fit`.
     priors
         Replaces priors by coefficient; a number fixes one, in reference units.
@@ -94,10 +92,10 @@ def model(
 
     task = problem(
         law, runs, noise=noise, priors=priors, by=by, vary=vary, pool=pool,
-        discrepancy=discrepancy, effects=effects, weights=weights, error=error,
+        discrepancy=discrepancy, weights=weights, error=error,
     )  # fmt: skip
     data = task.data
-    coords = {"run": run_labels(task), "normal": list(task.normals)}
+    coords = {"run": run_labels(task), "component": list(task.normals)}
     if task.groups:
         coords[task.groups.by] = np.array(task.groups.levels)
     with pm.Model(coords=coords) as built:
@@ -112,10 +110,10 @@ def model(
         coefficients = {**{n: c[n] for n in task.priors}, **task.fixed}
         value = law(**inputs, **coefficients)
         features = {n: pm.Data(n, x) for n, x in data.items() if n.startswith(_OF_RUNS)}
-        if task.normals:
-            every = pm.Normal("z", 0.0, 1.0, dims="normal")
+        if task.field and task.normals:
+            every = pm.Normal("discrepancy_z", 0.0, 1.0, dims="component")
             z = {name: every[i] for i, name in enumerate(task.normals)}
-            value = bent(law, inputs, coefficients, departures(task, z, c, features))
+            value = bent(law, inputs, coefficients, task.field.value(z, c, features))
         scale = run_scale(task.noise, c, features)
         observed = data["log_loss"]
         if weights is None:
@@ -164,8 +162,7 @@ def fit(
     vary: Sequence[str] = (),
     pool: str = "partial",
     discrepancy: bool = False,
-    effects: str | None = None,
-    weights: str | float | None = None,
+    weights: str | None = None,
     error: str | None = None,
     priors: Mapping[str, Prior | float] | None = None,
     draws: int = 1000,
@@ -195,16 +192,12 @@ def fit(
         (``pool="partial"``), or each with the coefficient's prior (``pool="none"``).
     discrepancy
         Whether the law may be wrong in a structured way: what it has above the floor is multiplied
-        by a factor whose slopes wander along each count and ratio, such as sparsity
+        by a factor whose slopes wander along each count and ratio, such as sparsity, and along
+        products and quotients of two
         (:mod:`bayescale.posterior.discrepancy`), so that intervals widen with the distance from the
         runs.
-    effects
-        Runs that err together: a column, each value of which has an effect of its own, or
-        ``"size"`` for the runs of one model size, where sizes repeat.
     weights
-        A column of weights of the runs' log-likelihoods; or a number of decades: the weight falls
-        by e for each so many decades of compute below the largest run, since the law holds best
-        near what it is to predict.
+        A column of weights of the runs' log-likelihoods, such as how many runs a row stands for.
     error
         A column of known standard errors of the loss (of its evaluation, say), nats.
     priors
@@ -251,13 +244,13 @@ def fit(
     draws, tune, chains = _whole("draws", draws), _whole("tune", tune), _whole("chains", chains)
     seed = None if seed is None else _whole("seed", seed, least=0)
     asked: dict[str, Any] = {"noise": noise, "by": by, "vary": vary, "pool": pool, "priors": priors}
-    asked |= {"discrepancy": discrepancy, "effects": effects, "weights": weights, "error": error}
+    asked |= {"discrepancy": discrepancy, "weights": weights, "error": error}
     task = problem(law, runs, **asked)
     warn_of_design(task)
-    if method == "laplace" and task.normals:
+    if method == "laplace" and task.field:
         raise InputError(
-            'method="laplace" approximates a law without discrepancy and effects; use '
-            'method="nuts", or leave them out'
+            'method="laplace" approximates a law without discrepancy; use '
+            'method="nuts", or leave it out'
         )
     used_seed = int(np.random.SeedSequence(seed).generate_state(1)[0])
     settings = {"draws": draws, "tune": tune, "chains": chains}
@@ -322,8 +315,8 @@ def _nuts(
             continue
         more = lacking > 1.0 and thin < MOST_DRAWN
         points = np.stack([chains[name].values.ravel() for name in task.names], axis=-1)
-        # With a discrepancy or effects the mode is but a start, and draws need not lie about it.
-        missed = not task.normals and misses_a_mode(modes, points)
+        # With a discrepancy the mode is but a start, and draws need not lie about it.
+        missed = not task.field and misses_a_mode(modes, points)
         shape = settings["chains"], settings["draws"]
         if (missed or (lacking > 1.0 and not more)) and math.prod(shape) >= MIN_ESS:
             report("weighing modes")

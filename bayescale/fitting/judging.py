@@ -53,6 +53,8 @@ def judged(draws: xr.Dataset, stats: xr.Dataset, by: str | None = None) -> pd.Da
             for level in draws[by]
         }
         draws = draws.drop_vars(name).assign(each)
+    # A discrepancy's slopes follow from its components, which are judged, and from prior draws.
+    draws = draws.drop_vars("discrepancy", errors="ignore")
     names = [str(name) for name in draws.data_vars]
     pareto_k, divergences = None, 0
     if "pareto_k" in stats:
@@ -68,7 +70,7 @@ def judged(draws: xr.Dataset, stats: xr.Dataset, by: str | None = None) -> pd.Da
             "ess_bulk": ess(draws, method="bulk"),
             "ess_tail": ess(draws, method="tail"),
         }
-        # Of knots and levels the worst.
+        # Of components the worst.
         table = pd.DataFrame(
             {
                 what: {n: float(one[n].max() if what == "rhat" else one[n].min()) for n in names}

@@ -13,7 +13,7 @@ from bayescale.fitting.fits import published
 from bayescale.language.columns import read_columns
 from bayescale.language.law import Law
 from bayescale.language.priors import Prior
-from bayescale.posterior.density import references
+from bayescale.posterior.problem import references
 
 if TYPE_CHECKING:
     import pandas as pd

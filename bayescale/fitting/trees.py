@@ -13,7 +13,6 @@ from bayescale.fitting.fits import Fit, digest, stamp
 from bayescale.language.priors import Prior, as_prior
 from bayescale.language.variables import LOSS_UNIT, variable
 from bayescale.posterior.density import Problem, log_posterior
-from bayescale.posterior.discrepancy import spread_of
 from bayescale.posterior.noise import features_centre
 
 if TYPE_CHECKING:
@@ -33,7 +32,9 @@ _ROLES = {
 _OTHERS = {
     "noise_scale": "scale of a run's log loss about its law",
     "noise_dof": "degrees of freedom of that noise",
-    "discrepancy": "slope of the law's discrepancy, per decade",
+    "discrepancy": "slope of the law's discrepancy at its nodes, per decade",
+    "discrepancy_level": "log of its factor at the runs' geometric mean",
+    "discrepancy_z": "its components that the runs see, standard normal under the prior",
 }
 
 
@@ -65,13 +66,11 @@ def sampled_fit(
     _, log_likelihood, c = log_posterior(task, columns, task.data)
     coords = _coords(u)
     labels = {"run": run_labels(task)}
-    if isinstance(about["options"]["weights"], float | int):
-        runs = runs.assign(weights=task.weights)
     # What leaving a run out takes away: ArviZ's functions divide by it.
     of = "weighted log density" if about["options"]["weights"] is not None else "log density"
     likelihood = {"long_name": f"each run's part of the log-likelihood: its {of}"}
     groups = {
-        "posterior": _posterior(task, c, u, coords, about["seed"]),
+        "posterior": _posterior(task, c, coords, about["seed"]),
         "log_likelihood": xr.Dataset(
             {"log_loss": (("chain", "draw", "run"), log_likelihood * task.weights, likelihood)},
             coords | labels,
@@ -98,10 +97,9 @@ def prior_draws(task: Problem, draws: int, seed: int | None) -> xr.Dataset:
     }
     if task.groups:
         c |= task.groups.sample(rng, c, scale)
-    u = {name: rng.standard_normal(shape) for name in task.normals}
-    c |= {name: z[..., None] for name, z in u.items()}
+    c |= {name: rng.standard_normal(shape)[..., None] for name in task.normals}
     coords = {"chain": np.arange(1), "draw": np.arange(draws)}
-    return _posterior(task, c, u, coords, seed)
+    return _posterior(task, c, coords, seed)
 
 
 def run_labels(task: Problem) -> np.ndarray:
@@ -151,11 +149,10 @@ def _coords(draws: Mapping[str, np.ndarray]) -> dict[str, Any]:
 def _posterior(
     task: Problem,
     c: Mapping[str, Any],
-    u: Mapping[str, np.ndarray],
     coords: dict[str, Any],
     seed: int | None,
 ) -> xr.Dataset:
-    """Draws by name; what varies over groups, knots or levels has these as a third dimension."""
+    """Draws by name; what varies over groups or nodes has these as a third dimension."""
     import xarray as xr
 
     axes: tuple[str, ...] = ("chain", "draw")
@@ -169,20 +166,18 @@ def _posterior(
             draws[name] = (axes, np.asarray(c[name])[..., 0])
     if task.groups:
         coords = coords | {task.groups.by: np.array(task.groups.levels)}
-    if task.walk:
-        # Beyond the runs the slopes' changes are drawn from their prior, once: one draw of the
-        # posterior is one curve, whatever is asked of it.
+    if task.field:
+        # What no run sees is drawn from its prior, once: one draw of the posterior is one curve,
+        # whatever is asked of it.
         rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(1,)))
-        shape = next(iter(u.values())).shape
-        bends = [spread_of(k, c)[..., 0] * u[n] for n, k in task.walk.knots.items()]
-        bends += [spread_of(k, c)[..., 0] * rng.standard_normal(shape) for k in task.walk.beyond]
-        draws["discrepancy"] = ((*axes, "knot"), np.stack(bends, axis=-1))
-        coords = coords | {"knot": [k.label(task.law, task.reference) for k in task.walk.all_knots]}
-    if task.effects:
-        named = task.effects.names[: len(task.effects.levels)]
-        effect = np.stack([c["effect_scale"][..., 0] * u[name] for name in named], axis=-1)
-        draws["effect"] = ((*axes, "level"), effect)
-        coords = coords | {"level": np.array(task.effects.levels)}
+        known = {n: np.asarray(c[n])[..., 0] for n in (*task.field.names, *task.field.priors)}
+        slopes, level = task.field.slopes(known, known, rng)
+        z = [known[name] for name in task.field.names]
+        if z:
+            draws["discrepancy_z"] = ((*axes, "component"), np.stack(z, axis=-1))
+        draws["discrepancy"] = ((*axes, "node"), slopes)
+        draws["discrepancy_level"] = (axes, level)
+        coords = coords | {"component": list(task.field.names), "node": task.field.labels}
     return xr.Dataset(draws, coords)
 
 
@@ -208,10 +203,6 @@ def _run_table(task: Problem, runs: pd.DataFrame) -> xr.Dataset:
     columns = {names[n]: ("run", _storable(runs[n])) for n in runs.columns if names[n]}
     if task.groups:
         columns[task.groups.by] = ("run", np.array(task.groups.levels)[task.groups.member])
-    if task.effects and task.effects.by in columns:
-        # As the levels are called, which a number or a date read back might not be.
-        levels = np.array(task.effects.levels).astype(str)
-        columns[task.effects.by] = ("run", levels[task.effects.member])
     columns |= {name: ("run", value) for name, value in task.inputs.items()}
     columns["loss"] = ("run", task.loss)
     columns.pop("run", None)
@@ -256,8 +247,7 @@ def _about(task: Problem, runs: pd.DataFrame) -> dict[str, Any]:
         "loss_scale": task.loss_scale,
         "by": task.groups.by if task.groups else None,
         "vary": task.groups.vary if task.groups else (),
-        "knots": [k.about for k in task.walk.all_knots] if task.walk else [],
-        "effects": task.effects.by if task.effects else None,
+        "directions": [one.about for one in task.field.directions] if task.field else [],
         "noise_centre": features_centre(task.law, task.inputs) if task.noise.scaled else {},
         "table": str(runs.attrs.get("name", "")),
         "understood": runs.attrs.get("understood", []),

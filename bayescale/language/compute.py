@@ -14,6 +14,7 @@ __all__ = [
     "cost_arguments",
     "flops_of",
     "law_flops",
+    "size_input",
     "tokens_per_parameter",
     "training_compute",
 ]
@@ -69,6 +70,11 @@ def tokens_per_parameter(law: Law, inputs: Mapping[str, Any]) -> Any | None:
     """Tokens over parameters of runs; None for a law that does not take both."""
     tokens, sizes = _of_unit(law, "tokens"), _of_unit(law, "parameters")
     return inputs[tokens[-1]] / inputs[sizes[0]] if tokens and sizes else None
+
+
+def size_input(law: Law) -> str | None:
+    """The input that says how large a model is, if the law takes one."""
+    return next(iter(_of_unit(law, "parameters")), None)
 
 
 def _of_unit(law: Law, unit: str) -> list[str]:

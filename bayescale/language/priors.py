@@ -14,7 +14,7 @@ models, whose losses are near 2.5 nats, and other modalities.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -53,6 +53,11 @@ class Prior:
         ``"floor"``, ``"amplitude"``, ``"exponent"`` or ``"plain"``.
     share
         Whether the scale is a share of the reference loss rather than nats.
+    above
+        Where a gamma distribution is cut off: the coefficient is larger.
+    dof
+        Of a lognormal prior with heavy tails: its logarithm is Student-t with so many degrees of
+        freedom, and gives way where the runs say otherwise.
 
     Raises
     ------
@@ -65,6 +70,8 @@ class Prior:
     b: float
     role: Role = "plain"
     share: bool = False
+    above: float = 0.0
+    dof: float | None = None
 
     def __post_init__(self) -> None:
         for what, value, known in (
@@ -78,6 +85,15 @@ class Prior:
         if self.b <= 0 or (self.positive and self.a <= 0):
             what = "its spread" if self.distribution == "normal" else "both its parameters"
             raise InputError(f"prior {self}: {what} must be above zero")
+        if self.dof is not None and not (self.distribution == "lognormal" and self.dof > 0):
+            raise InputError(
+                f"prior {self}: dof, above zero, is of a lognormal prior with heavy tails"
+            )
+        if self.above and not (self.distribution == "gamma" and self.above > 0 and not self.share):
+            raise InputError(
+                f"prior {self}: only a gamma prior that is no share of the loss is cut off, above "
+                "a number greater than zero"
+            )
 
     @property
     def positive(self) -> bool:
@@ -94,16 +110,30 @@ class Prior:
         """
         centre = self.a
         if self.distribution == "gamma":
-            from scipy.special import gammaincinv
-
-            centre = float(gammaincinv(self.a, 0.5)) / self.b
+            centre = float(self._gamma().ppf(0.5 + 0.5 * self._below()))
         return centre * (loss_scale if self.share else 1.0)
+
+    def _gamma(self) -> Any:
+        """A gamma prior as SciPy has it, before it is cut off."""
+        from scipy import stats
+
+        return stats.gamma(self.a, scale=1 / self.b)
+
+    def _below(self) -> float:
+        """What is cut off."""
+        return float(self._gamma().cdf(self.above)) if self.above else 0.0
 
     def log_density(self, x: Any, loss_scale: Any = 1.0) -> Any:
         """Log density of ``x``: a number, an array or a symbol."""
         scale = loss_scale if self.share else 1.0
+        if self.above:
+            return replace(self, above=0.0).log_density(x) - math.log1p(-self._below())
         if self.distribution == "lognormal":
             z = (log(x / scale) - math.log(self.a)) / self.b
+            if self.dof is not None:
+                constant = math.lgamma((self.dof + 1) / 2) - math.lgamma(self.dof / 2)
+                constant -= math.log(self.b * math.sqrt(self.dof * math.pi))
+                return constant - (self.dof + 1) / 2 * log(1.0 + z**2 / self.dof) - log(x)
             return -0.5 * z**2 - math.log(self.b * math.sqrt(2 * math.pi)) - log(x)
         if self.distribution == "normal":
             z = (x / scale - self.a) / self.b
@@ -115,8 +145,12 @@ class Prior:
         self, rng: np.random.Generator, size: Any = None, loss_scale: float = 1.0
     ) -> np.ndarray:
         """Draws from the prior."""
+        if self.above:
+            below = self._below()
+            return np.asarray(self._gamma().ppf(below + (1 - below) * rng.random(size)))
         if self.distribution == "lognormal":
-            draws = self.a * np.exp(self.b * rng.standard_normal(size))
+            z = rng.standard_normal(size) if self.dof is None else rng.standard_t(self.dof, size)
+            draws = self.a * np.exp(self.b * z)
         elif self.distribution == "normal":
             draws = self.a + self.b * rng.standard_normal(size)
         else:
@@ -129,6 +163,17 @@ class Prior:
 
         scale = loss_scale if self.share else 1.0
         a, b = np.float64(self.a), np.float64(self.b)  # PyTensor may take plain ones as 32 bits.
+        if self.above:
+            whole = pm.Gamma.dist(alpha=a, beta=b)
+            return pm.Truncated(name, whole, lower=np.float64(self.above), **kwargs)
+        if self.distribution == "lognormal" and self.dof is not None:
+
+            def heavy(mu: Any, sigma: Any, nu: Any, size: Any) -> Any:
+                return pm.math.exp(pm.StudentT.dist(nu=nu, mu=mu, sigma=sigma, size=size))
+
+            at = np.log(a) + log(scale), b, np.float64(self.dof)
+            positive = pm.distributions.transforms.log
+            return pm.CustomDist(name, *at, dist=heavy, transform=positive, **kwargs)
         if self.distribution == "lognormal":
             return pm.LogNormal(name, mu=np.log(a) + log(scale), sigma=b, **kwargs)
         if self.distribution == "normal":
@@ -138,7 +183,10 @@ class Prior:
     def __str__(self) -> str:
         what = {"lognormal": "LogNormal(median", "normal": "Normal(mean", "gamma": "Gamma(shape"}
         unit = " x reference loss" if self.share else ""
-        return f"{what[self.distribution]} {self.a:g}, {self.b:g}){unit}"
+        above = f" above {self.above:g}" if self.above else ""
+        if self.dof is not None:
+            above = f", Student-t tails of {self.dof:g}"
+        return f"{what[self.distribution]} {self.a:g}, {self.b:g}){unit}{above}"
 
 
 def as_prior(given: Any) -> Any:
@@ -202,7 +250,7 @@ _STATED = {
 # must not take a coefficient for its prior.
 
 
-def floor(share: float = 0.5, spread: float = 0.4) -> Any:
+def floor(share: float = 0.5, spread: float = 0.4, *, dof: float | None = None) -> Any:
     """Prior of an irreducible loss: positive, a share of the reference loss.
 
     Parameters
@@ -211,14 +259,17 @@ def floor(share: float = 0.5, spread: float = 0.4) -> Any:
         Median, as a share of the geometric mean of the fitted losses. Most published floors of
         language models lie between 0.07 and 0.75 of it.
     spread
-        Standard deviation of the logarithm.
+        Standard deviation of the logarithm; its scale, with ``dof``.
+    dof
+        Gives the prior Student-t tails: sharp about its median where the runs do not tell, and
+        giving way where they do.
 
     Examples
     --------
     >>> print(floor())
     LogNormal(median 0.5, 0.4) x reference loss
     """
-    return Prior("lognormal", share, spread, role="floor", share=True)
+    return Prior("lognormal", share, spread, role="floor", share=True, dof=dof)
 
 
 def amplitude(share: float = 0.2, spread: float = 1.0, *, signed: bool = False) -> Any:
@@ -278,6 +329,14 @@ def normal(mean: float, sd: float, *, role: Role = "plain") -> Any:
     return Prior("normal", mean, sd, role=role)
 
 
-def gamma_prior(shape: float, rate: float) -> Any:
-    """Gamma prior of a positive coefficient (not named ``gamma``: laws use that name)."""
-    return Prior("gamma", shape, rate)
+def gamma_prior(shape: float, rate: float, *, above: float = 0.0) -> Any:
+    """Gamma prior of a positive coefficient (not named ``gamma``: laws use that name).
+
+    Parameters
+    ----------
+    shape, rate
+        Of the distribution, whose mean is ``shape / rate``.
+    above
+        Where it is cut off: the coefficient is larger.
+    """
+    return Prior("gamma", shape, rate, above=above)

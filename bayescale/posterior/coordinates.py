@@ -60,6 +60,8 @@ class Coordinates:
         were this exponent one, given the coefficients that are not such exponents.
     centre
         The inputs at which ``unit_term`` counts.
+    whole
+        Whether all that adds up to the loss is among the coordinates: nothing of it is fixed.
     """
 
     priors: Mapping[str, Prior]
@@ -69,11 +71,27 @@ class Coordinates:
     unit_term: Callable[[str, Mapping[str, Any]], Any] | None = None
     coupled: Mapping[str, Callable[[Mapping[str, Any]], Any]] = field(default_factory=dict)
     centre: Mapping[str, float] = field(default_factory=dict)
+    whole: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
         """Name of each coordinate: that of the coefficient it stands for."""
         return tuple(self.priors)
+
+    @property
+    def scales(self) -> bool:
+        """Whether the loss goes with the total of the terms, nothing being held fixed of it."""
+        return bool(self.amplitudes) and not self.under and self.whole
+
+    def scaled(self, c: Mapping[str, Any], by: Any) -> tuple[dict[str, Any], Any]:
+        """Coefficients with ``by`` more of all terms, on the log scale, and the log Jacobian.
+
+        That is of a ``by`` that the size of the loss has no part in.
+        """
+        more = exp(by)
+        signed = [n for n, p in self.priors.items() if p.role == "amplitude" and not p.positive]
+        terms = (*self.amplitudes, *signed)
+        return {**c, **{name: c[name] * more for name in terms}}, len(terms) * by
 
     def to_coefficients(
         self, u: Mapping[str, Any], loss_scale: Any, given: Mapping[str, Any] | None = None
@@ -100,8 +118,9 @@ class Coordinates:
             moved = self.moved.get(name, ())
             size = _sum(known[term] for term in moved) / loss_scale if moved else 1.0
             if prior.positive:
-                c[name] = exp(u[name]) / size
-                log_jacobian = log_jacobian + log(c[name])
+                beyond = exp(u[name]) / size
+                c[name] = prior.above + beyond if prior.above else beyond
+                log_jacobian = log_jacobian + log(beyond)
             elif prior.role == "amplitude":
                 c[name] = u[name] * total
                 log_jacobian = log_jacobian + log(total)
@@ -150,7 +169,7 @@ class Coordinates:
             if name in self.coupled:
                 size = self.coupled[name]({**(given or {}), **c}) / loss_scale
             if prior.positive:
-                u[name] = log(c[name] * size)
+                u[name] = log((c[name] - prior.above) * size)
             elif prior.role == "amplitude":
                 u[name] = c[name] / total
             else:
@@ -244,7 +263,8 @@ def find_coordinates(
             found, centre = unit_term, typical
             break
     coupled = {} if under or not plain else _coupled_slopes(law, priors, fixed, moved, base)
-    return Coordinates(everything, amplitudes, moved, under, found, coupled, centre)
+    whole = not any(name in fixed for name in additive)
+    return Coordinates(everything, amplitudes, moved, under, found, coupled, centre, whole)
 
 
 _NUDGE = 1e-3  # of a count, in logs: the slope need be no better than this, being but a unit

@@ -1,106 +1,126 @@
-"""Where a law is wrong in a structured way: its local slopes wander.
+r"""Where a law is wrong in a structured way: its local slopes wander.
 
 A law that holds inside the data bends away from the truth outside. What lies above the floor is
 therefore multiplied by a factor that is itself uncertain,
 
-    loss = floor + (law - floor) * exp(g),    g = sum over inputs of a walk in log10(input),
+.. math:: \text{loss} = \text{floor} + (\text{law} - \text{floor})\, e^{g},
 
-where the inputs are counts and ratios (:func:`walked`), and each walk is an integrated Brownian
-motion: from the centre of the data outward, the slope of ``g`` changes about each knot, over the
-spacing of knots, by independent normal amounts (Kennedy & O'Hagan 2001 call such a term a model
-discrepancy). Knots beyond the data are informed by nothing but their prior, so intervals widen by
-themselves as one extrapolates: in variance by the distance cubed.
+where :math:`g` is a smooth field over the logarithms of the inputs (Kennedy & O'Hagan 2001 call
+such a term a model discrepancy). It is a sum over directions: along each count and ratio
+(:func:`walked`), and along the product and the quotient of each two of them. For a dense law these
+are size, tokens, compute and tokens per parameter; along the last two a law of separate terms bends
+as coupled ones do. Along a direction the slope of :math:`g` is a stationary Gaussian process: it
+wanders about zero by a learned spread, and forgets where it was over :data:`MEMORY` decades. An
+interval therefore widens by itself from the edge of the runs on. Further than :data:`REACH` decades
+from any run it comes back to zero: there the law's own slope holds, and no loss is made that no run
+supports.
+
+Here is the geometry: directions, and the factor at any inputs. What of it the runs see, and how it
+is sampled, is :mod:`bayescale.posterior.field`'s.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
 from bayescale.language.law import Law
-from bayescale.language.maths import exp, log, maximum, minimum
-from bayescale.language.priors import Prior, lognormal
+from bayescale.language.maths import exp, log
 from bayescale.language.variables import Variable, variable
 
-__all__ = ["Knot", "Walk", "bent", "departure", "find_walk", "spread_of", "walked"]
+__all__ = [
+    "Direction",
+    "along",
+    "bent",
+    "decades",
+    "departure",
+    "directions",
+    "unwalked",
+    "walked",
+    "wandering",
+]
 
-#: What the walk along all inputs together is called.
-PRODUCT = "product"
-#: Decades between knots: the slope may change by this prior's spread in each decade.
-SPACING = 0.75
-SLOPE = lognormal(0.05, 0.7)
-#: Knots on each side that the runs may inform; any further one lies outside most tables.
-INFORMED = 3
-#: Decades from the centre up to which there are knots; beyond the last the slope stays.
-REACH = 6.0
+#: Decades over which a slope forgets where it was.
+MEMORY = 3.0
+#: Decades between nodes among the runs; further out they grow apart, by a factor at a time.
+SPACING, GROWTH = 0.25, 1.25
+#: Decades beyond the runs up to which a slope wanders freely, and over which it then comes back. A
+#: plan is further from the runs along compute than along each input, and hardly along their ratio.
+REACH: Mapping[str, float] = {"input": 0.75, "product": 2.5, "quotient": 0.5}
+RETURN: Mapping[str, float] = {"input": 1.0, "product": 2.0, "quotient": 1.0}
+
+Kind = Literal["input", "product", "quotient"]
 
 
 @dataclass(frozen=True)
-class Knot:
-    """Where the slope along one input changes.
+class Direction:
+    """A line through the inputs' logarithms, along which a slope wanders.
 
     Attributes
     ----------
-    input
-        The input.
-    side
-        1 above the centre of the data, -1 below.
-    at
-        How far on that side of the input's reference, decades. The reference of a count is the
-        centre of the data.
-    level, tilt
-        What is taken off, so that over the runs nothing of a plain power law is left: a constant,
-        and a slope in each input by name.
+    powers
+        The inputs whose product it is, each with 1 or -1.
+    nodes
+        Where the slope is stated, decades from the inputs' reference; it is linear between them.
+    ends
+        The first and the last run on the line, or the reference where that lies further out.
     """
 
-    input: str
-    side: int
-    at: float
-    level: float = 0.0
-    tilt: tuple[tuple[str, float], ...] = ()
+    powers: tuple[tuple[str, int], ...]
+    nodes: tuple[float, ...] = ()
+    ends: tuple[float, float] = (0.0, 0.0)
 
-    def column(self, scaled: Mapping[str, Any]) -> Any:
-        """The factor's logarithm if the slope changes by one here; at inputs as walked along."""
-        x = {name: _decades(scaled[name]) for name in {self.input, *(n for n, _ in self.tilt)}}
-        value = self.distance(x) - self.level
-        for name, slope in self.tilt:
-            value = value - slope * x[name]
-        return value
+    @property
+    def kind(self) -> Kind:
+        """An input, or the product or the quotient of two."""
+        if len(self.powers) == 1:
+            return "input"
+        return "product" if all(power > 0 for _, power in self.powers) else "quotient"
 
-    def distance(self, decades: Mapping[str, Any]) -> Any:
-        """The integral of a slope that rises from zero to one about the knot, over the spacing."""
-        past = maximum(self.side * decades[self.input] - self.at + SPACING / 2, 0.0)
-        rising = minimum(past, SPACING)
-        return past + rising * (rising / (2 * SPACING) - 1.0)
+    @property
+    def name(self) -> str:
+        """Such as ``N``, ``N_times_D`` or ``D_over_N``: a part of a coefficient's name."""
+        (first, _), *rest = self.powers
+        joined = (f"_{'times' if power > 0 else 'over'}_{name}" for name, power in rest)
+        return first + "".join(joined)
 
-    def label(self, law: Law, reference: Mapping[str, float]) -> str:
-        """Where the knot is, in plain units; of the product, over the inputs' references."""
-        place = reference.get(self.input, 1.0) * 10.0 ** (self.side * self.at)
-        share = _is_unused_share(variable(self.input, law.variables))
-        name = f"1/(1-{self.input})" if share else self.input
-        return f"{name} {'above' if self.side > 0 else 'below'} {place:.3g}"
+    def place(self, at: Mapping[str, Any]) -> Any:
+        """Where points lie along the line, from each input's decades."""
+        total: Any = 0.0
+        for name, power in self.powers:
+            total = total + at[name] if power > 0 else total - at[name]
+        return total
+
+    @property
+    def freedom(self) -> np.ndarray:
+        """How freely the slope wanders at each node: one near the runs, zero far from them."""
+        at, (low, high) = np.asarray(self.nodes), self.ends
+        outside = np.maximum(np.maximum(low - at, at - high), 0.0)
+        return np.clip(1.0 - (outside - REACH[self.kind]) / RETURN[self.kind], 0.0, 1.0)
 
     @property
     def about(self) -> dict[str, Any]:
-        """The knot as JSON holds it."""
-        return {**asdict(self), "tilt": dict(self.tilt)}
+        """The direction as JSON holds it."""
+        return {"powers": dict(self.powers), "nodes": list(self.nodes)}
+
+    @classmethod
+    def from_about(cls, about: Mapping[str, Any]) -> Direction:
+        """The direction of :attr:`about`."""
+        return cls(tuple(about["powers"].items()), tuple(about["nodes"]))
 
 
 def walked(law: Law, scaled: Mapping[str, Any]) -> dict[str, Any]:
-    """What a law's walks run along: those of its inputs whose ratios mean something.
+    """The inputs that a law's discrepancy runs along: those whose ratios mean something.
 
     A count or another input that is always above zero, such as the number of experts, is taken as
     it is. A share that is left unused is taken as the whole over what is used: of a sparsity
-    ``S`` that is ``1 / (1 - S)``, total over active parameters. Along an input that may be zero or
-    negative there is no walk.
-
-    Where not all are counts there is one more walk, along the product of all. Tables of sparse
-    models cross every size with every sparsity and length, so the largest runs lie within the
-    range of each input, where walks along single inputs are known and no interval would widen.
+    ``S`` that is ``1 / (1 - S)``, total over active parameters. An input that may be zero or
+    negative is left out.
 
     Parameters
     ----------
@@ -116,139 +136,166 @@ def walked(law: Law, scaled: Mapping[str, Any]) -> dict[str, Any]:
             found[name] = 1.0 / (1.0 - scaled[name])
         elif one.scale is not None or one.low > 0 or (one.low == 0 and one.low_open):
             found[name] = scaled[name]
-    if any(variable(name, law.variables).scale is None for name in found):
-        found[PRODUCT] = math.prod(found.values())
     return found
+
+
+def unwalked(law: Law, name: str, value: float) -> float:
+    """An input over its reference, from its value as :func:`walked` has it."""
+    share = _is_unused_share(variable(name, law.variables))
+    return 1.0 - 1.0 / value if share else value
 
 
 def _is_unused_share(one: Variable) -> bool:
     return (one.low, one.high, one.low_open, one.high_open) == (0.0, 1.0, False, True)
 
 
-def _decades(scaled: Any) -> Any:
-    return log(scaled) / math.log(10.0)
+def decades(law: Law, scaled: Mapping[str, Any]) -> dict[str, Any]:
+    """Decades of each input that is walked along, from its reference."""
+    return {name: log(x) / math.log(10.0) for name, x in walked(law, scaled).items()}
 
 
-@dataclass(frozen=True)
-class Walk:
-    """The walks of a law, as the sampler sees them.
+def directions(at: Mapping[str, np.ndarray], spacing: float = SPACING) -> tuple[Direction, ...]:
+    """Each input, then the products and quotients of two, with nodes for some runs.
 
-    Attributes
+    Parameters
     ----------
-    priors
-        Prior of each walk's spread: the standard deviation of the slope's change, per root decade.
-    knots
-        By coordinate: the knots that runs may inform.
-    beyond
-        The knots that no run informs.
-    columns
-        By coordinate: the knot's column over the runs.
+    at
+        Decades of each input, one value a run.
+    spacing
+        Decades between nodes among the runs.
     """
-
-    priors: Mapping[str, Prior]
-    knots: Mapping[str, Knot]
-    beyond: Sequence[Knot]
-    columns: Mapping[str, np.ndarray]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Name of each coordinate: standard normal under the prior."""
-        return tuple(self.knots)
-
-    @property
-    def all_knots(self) -> tuple[Knot, ...]:
-        """Every knot: the ones that runs may inform first."""
-        return (*self.knots.values(), *self.beyond)
-
-    @property
-    def members(self) -> dict[str, np.ndarray]:
-        """The columns, as data of the density."""
-        return {f"member_{name}": column for name, column in self.columns.items()}
-
-    def value(self, u: Mapping[str, Any], c: Mapping[str, Any], data: Mapping[str, Any]) -> Any:
-        """The log factor on each run."""
-        total: Any = 0.0
-        for name, knot in self.knots.items():
-            total = total + spread_of(knot, c) * u[name] * data[f"member_{name}"]
-        return total
+    lines = [Direction(((name, 1),)) for name in at]
+    for first, second in itertools.combinations(at, 2):
+        lines += [Direction(((second, 1), (first, power))) for power in (1, -1)]
+    return tuple(_with_nodes(line, line.place(at), spacing) for line in lines)
 
 
-def spread_of(knot: Knot, c: Mapping[str, Any]) -> Any:
-    """Prior standard deviation of the change of slope at a knot."""
-    return math.sqrt(SPACING) * c[f"discrepancy_{knot.input}"]
+def _with_nodes(line: Direction, x: np.ndarray, spacing: float) -> Direction:
+    low, high = min(float(x.min()), 0.0), max(float(x.max()), 0.0)
+    inner = np.linspace(low, high, 1 + math.ceil((high - low) / spacing - 1e-9))
+    outward, last = [0.0], REACH[line.kind] + RETURN[line.kind]
+    while outward[-1] < last:
+        outward.append(min(last, outward[-1] + spacing * GROWTH ** (len(outward) - 1)))
+    out = np.array(outward[1:])
+    nodes = np.concatenate([low - out[::-1], inner, high + out])
+    return Direction(line.powers, tuple(nodes.tolist()), (low, high))
 
 
-def find_walk(law: Law, scaled: Mapping[str, np.ndarray], weights: np.ndarray) -> Walk:
-    """The walks of a law: one along each of its counts and ratios.
+def wandering(nodes: Sequence[float]) -> np.ndarray:
+    """Slopes at the nodes, of unit spread, from independent standard normals: (nodes, nodes)."""
+    at = np.asarray(nodes)
+    covariance = np.exp(-np.abs(at[:, None] - at) / MEMORY)
+    return np.linalg.cholesky(covariance)
 
-    A power law explains the runs' level and slopes; what it explains is taken off each column (by
-    regression over the runs, with their weights), so that coefficients keep their meaning and the
-    discrepancy is what a power law leaves (Plumlee 2017).
+
+def along(
+    slopes: np.ndarray, nodes: Sequence[float], x: np.ndarray, *, own: bool = False
+) -> np.ndarray:
+    """Integral from zero to ``x`` of slopes that are linear between nodes.
+
+    Parameters
+    ----------
+    slopes
+        Over draws (any axes) and nodes, the last axis.
+    nodes
+        Where they are stated, increasing; past an end its slope stays.
+    x
+        Points, of any shape.
+    own
+        Whether ``x`` has the draws' axes first: points of each draw.
+
+    Returns
+    -------
+    numpy.ndarray
+        Over the draws' axes and the points'.
+
+    Examples
+    --------
+    >>> along(np.array([0.0, 1.0, 1.0]), [0.0, 1.0, 2.0], np.array([0.5, 1.0, 3.0])).tolist()
+    [0.125, 0.5, 2.5]
+    """
+    t, draws = np.asarray(nodes), slopes.shape[:-1]
+    if own:
+        points, at = x.shape[len(draws) :], x.reshape(*draws, -1)
+    else:
+        points, at = x.shape, x.reshape(-1)
+    total = np.zeros(slopes.shape)
+    np.cumsum((slopes[..., 1:] + slopes[..., :-1]) * np.diff(t) / 2, -1, out=total[..., 1:])
+    start = _between(slopes, total, t, np.zeros(1))
+    return (_between(slopes, total, t, at) - start).reshape(*draws, *points)
+
+
+def _between(slopes: np.ndarray, total: np.ndarray, t: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Integral from the first node to ``x``, from that to each node."""
+
+    def take(a: np.ndarray, j: np.ndarray) -> np.ndarray:
+        return a[..., j] if j.ndim == 1 else np.take_along_axis(a, j, axis=-1)
+
+    inside = np.clip(x, t[0], t[-1])
+    j = np.clip(np.searchsorted(t, inside, side="right") - 1, 0, len(t) - 2)
+    past = inside - t[j]
+    low = take(slopes, j)
+    value = take(total, j) + past * (low + (take(slopes, j + 1) - low) * past / (2 * np.diff(t)[j]))
+    if (inside != x).any():
+        value = value + np.where(x < t[0], slopes[..., :1], slopes[..., -1:]) * (x - inside)
+    return value
+
+
+def departure(
+    law: Law, lines: Sequence[Direction], scaled: Mapping[str, Any], slopes: Any, level: Any
+) -> Any:
+    """The log factor ``g`` on what lies above the floor, at inputs over their reference.
 
     Parameters
     ----------
     law
         The law.
+    lines
+        The directions of its field.
     scaled
-        Its inputs over their reference, one value a run.
-    weights
-        Weight of each run.
+        Its inputs over their reference.
+    slopes
+        At the nodes of the directions, one after the other: a DataArray with the dimension
+        ``node``, or an array of shape (draws, nodes) with inputs that broadcast to (draws, points).
+    level
+        ``g`` at the inputs' reference: a DataArray, or an array of shape (draws, 1).
     """
-    along = walked(law, scaled)
-    decades = {name: _decades(x) for name, x in along.items()}
-    straight = [name for name in decades if name != PRODUCT]
-    first_order = np.column_stack([np.ones(len(weights)), *(decades[n] for n in straight)])
-    root = np.sqrt(weights)[:, None]
-    knots: dict[str, Knot] = {}
-    beyond: list[Knot] = []
-    for name, x in decades.items():
-        # Only counts are divided by the centre of the data.
-        centre = 0.0 if variable(name, law.variables).scale is not None else float(x.mean())
-        for side in (1, -1):
-            word = "above" if side > 0 else "below"
-            for i in range(INFORMED):
-                plain = Knot(name, side, side * centre + SPACING * i)
-                column = plain.column(along)[:, None]
-                found = np.linalg.lstsq(root * first_order, root * column, rcond=None)[0][:, 0]
-                slopes = zip(straight, found[1:], strict=True)
-                knots[f"discrepancy_{name}_{word}_{i}"] = replace(
-                    plain, level=float(found[0]), tilt=tuple((n, float(k)) for n, k in slopes)
-                )
-            # The last informed knot's slope holds up to the last run, however far that is.
-            last = float((side * (x - centre)).max())
-            start = max(SPACING * INFORMED, last + SPACING / 2)
-            far = side * centre + np.arange(start, REACH, SPACING)
-            beyond += [Knot(name, side, float(at)) for at in far]
-    return Walk(
-        {f"discrepancy_{name}": SLOPE for name in along},
-        knots,
-        beyond,
-        {name: knot.column(along) for name, knot in knots.items()},
-    )
-
-
-def departure(law: Law, scaled: Mapping[str, Any], bends: Mapping[Knot, Any]) -> Any:
-    """The log factor ``g`` on what lies above the floor, at inputs over their reference."""
-    along = walked(law, scaled)
-    x = {name: _decades(along[name]) for name in dict.fromkeys(knot.input for knot in bends)}
-    ends = {name: (np.nanmin(values), np.nanmax(values)) for name, values in x.items()}
-    total: Any = 0.0
-    tilts: dict[str, Any] = dict.fromkeys(x, 0.0)
-    for knot, bend in bends.items():
-        # Most knots lie further out than any input.
-        if max(knot.side * end for end in ends[knot.input]) > knot.at - SPACING / 2:
-            total = total + bend * knot.distance(x)
-        if knot.tilt:
-            total = total - bend * knot.level
-            tilts |= {name: tilts[name] + bend * slope for name, slope in knot.tilt}
-    for name, tilt in tilts.items():
-        total = total - tilt * x[name]
+    x = decades(law, scaled)
+    total, start = level, 0
+    for line in lines:
+        some = slice(start, start + len(line.nodes))
+        start = some.stop
+        at = line.place(x)
+        if hasattr(slopes, "dims"):
+            total = total + _labelled(slopes.isel(node=some), line, at)
+        else:
+            at = np.atleast_2d(at)
+            own = len(at) > 1
+            total = total + along(slopes[:, some], line.nodes, at if own else at[0], own=own)
     return total
+
+
+def _labelled(slopes: Any, line: Direction, x: Any) -> Any:
+    import xarray as xr
+
+    x = xr.DataArray(x)
+    draws = tuple(name for name in slopes.dims if name != "node")
+    first = slopes.isel(node=0, drop=True)
+    own = bool(set(draws) & set(x.dims))
+    if own:
+        x = x.broadcast_like(first).transpose(*draws, ...)
+    value = along(slopes.transpose(*draws, "node").values, line.nodes, x.values, own=own)
+    dims = x.dims if own else (*draws, *x.dims)
+    return xr.DataArray(value, dims=dims, coords=dict(first.coords) | dict(x.coords))
 
 
 def bent(law: Law, scaled: Mapping[str, Any], c: Mapping[str, Any], g: Any) -> Any:
     """A law whose loss above the floor is multiplied by ``exp(g)``."""
-    floors = {name: 0.0 for name, prior in law.priors.items() if prior.role == "floor"}
     whole = law(**scaled, **c)
-    reducible = law(**scaled, **{**c, **floors}) if floors else whole
-    return whole + reducible * (exp(g) - 1.0)
+    return whole + above_floor(law, scaled, c) * (exp(g) - 1.0)
+
+
+def above_floor(law: Law, scaled: Mapping[str, Any], c: Mapping[str, Any]) -> Any:
+    """What a law has above its floor; all of it, where it has none."""
+    floors = {name: 0.0 for name, prior in law.priors.items() if prior.role == "floor"}
+    return law(**scaled, **{**c, **floors})

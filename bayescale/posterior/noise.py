@@ -173,10 +173,13 @@ def features_centre(law: Law, inputs: Mapping[str, Any]) -> dict[str, float]:
 # prior reaches from a thousandth (reruns of one configuration) to a tenth (digitised figures).
 _SCALE = lognormal(0.01, 1.0)
 
+# Of Student-t noise. Above two a run's log loss has a variance, and means over runs exist.
+_DOF = gamma_prior(2.0, 0.1, above=2.0)
+
 NOISES: Mapping[str, Noise] = {
     "student_t": Noise(
         "student_t",
-        {"noise_scale": _SCALE, "noise_dof": gamma_prior(2.0, 0.1)},
+        {"noise_scale": _SCALE, "noise_dof": _DOF},
         _student_t_log_density,
         _student_t_cdf,
         _student_t_information,
@@ -198,7 +201,7 @@ NOISES: Mapping[str, Noise] = {
         "scaled",
         {
             "noise_scale": _SCALE,
-            "noise_dof": lognormal(6.0, 0.8),
+            "noise_dof": _DOF,
             "noise_compute": normal(0.0, 0.3),
             "noise_ratio": normal(0.0, 0.3),
             "noise_imbalance": normal(0.0, 0.5),

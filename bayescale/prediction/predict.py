@@ -87,10 +87,9 @@ def _losses(
 ) -> xr.DataArray:
     if mean:
         return evaluate(fit, values)
-    loss, scale, parameters = new_run(fit, values, rng)
+    loss, scale, parameters = new_run(fit, values)
     noise = noise_model(fit.about["noise"])
-    with np.errstate(over="ignore"):  # Noise of under one degree of freedom has no end.
-        return loss * np.exp(noise.draw(rng, loss.shape, scale, parameters))
+    return loss * np.exp(noise.draw(rng, loss.shape, scale, parameters))
 
 
 def _in_pieces(
@@ -139,7 +138,7 @@ def _check_noise(fit: Fit) -> None:
 
 
 def new_runs(
-    fit: Fit, inputs: Mapping[str, Any], rng: np.random.Generator, **known: Any
+    fit: Fit, inputs: Mapping[str, Any], *, error: np.ndarray | None = None
 ) -> tuple[xr.DataArray, Any, dict[str, Any]]:
     """What new runs' losses scatter about, the scale of their noise, and the noise's parameters.
 
@@ -149,13 +148,11 @@ def new_runs(
         A fit.
     inputs
         As for :func:`predict`.
-    rng
-        Draws the effects of levels that were not fitted.
-    **known
-        The runs' ``level`` and ``error``; see :func:`bayescale.prediction.predictive.new_run`.
+    error
+        Known standard error of the log loss of each run.
     """
     _check_noise(fit)
-    return new_run(*_asked(fit, inputs), rng, **known)
+    return new_run(*_asked(fit, inputs), error=error)
 
 
 def _asked(fit: Fit, inputs: Mapping[str, Any]) -> tuple[Fit, dict[str, Any]]:

@@ -10,16 +10,13 @@ import xarray as xr
 
 from bayescale.common.errors import InputError
 from bayescale.fitting.fits import Fit
-from bayescale.posterior.discrepancy import Knot, bent, departure
+from bayescale.posterior.discrepancy import Direction, bent, departure
 from bayescale.posterior.noise import features, noise_model, run_scale
 
-__all__ = ["evaluate", "known_bends", "new_run"]
-
-# A size within a hundredth of a fitted one is that size: people write 190M for 190,354,176.
-_SAME_SIZE = 0.01
+__all__ = ["directions_of", "evaluate", "new_run"]
 
 
-def evaluate(fit: Fit, values: Mapping[str, Any], effect: Any = None) -> xr.DataArray:
+def evaluate(fit: Fit, values: Mapping[str, Any]) -> xr.DataArray:
     """Loss of the law at every posterior draw, for inputs in plain units.
 
     Parameters
@@ -28,8 +25,6 @@ def evaluate(fit: Fit, values: Mapping[str, Any], effect: Any = None) -> xr.Data
         A fit.
     values
         The law's inputs: floats, or DataArrays that broadcast by dimension.
-    effect
-        What runs share beyond the law and its discrepancy, on the log of the loss above the floor.
 
     Returns
     -------
@@ -48,30 +43,24 @@ def evaluate(fit: Fit, values: Mapping[str, Any], effect: Any = None) -> xr.Data
         ) from None
     fixed = fit.about["fixed"]
     coefficients = {name: draws[name] if name in draws else fixed[name] for name in fit.law.priors}
-    bends = known_bends(fit, draws)
-    if bends or effect is not None:
-        g = departure(fit.law, scaled, bends) + (0.0 if effect is None else effect)
+    if lines := directions_of(fit):
+        field = draws["discrepancy"], draws["discrepancy_level"]
+        g = departure(fit.law, lines, scaled, *field)
         loss = bent(fit.law, scaled, coefficients, g)
     else:
         loss = fit.law(**scaled, **coefficients)
     return cast(xr.DataArray, loss).transpose("chain", "draw", ...)
 
 
-def known_bends(fit: Fit, draws: Any) -> dict[Knot, Any]:
-    """Changes of slope by knot, of draws that hold ``discrepancy``; none without one."""
-    knots = [
-        Knot(one["input"], one["side"], one["at"], one["level"], tuple(one["tilt"].items()))
-        for one in fit.about.get("knots", ())
-    ]
-    return {knot: draws["discrepancy"].isel(knot=i) for i, knot in enumerate(knots)}
+def directions_of(fit: Fit) -> tuple[Direction, ...]:
+    """The directions that a fit's discrepancy runs along; none without one."""
+    return tuple(Direction.from_about(one) for one in fit.about.get("directions", ()))
 
 
 def new_run(
     fit: Fit,
     values: Mapping[str, Any],
-    rng: np.random.Generator,
     *,
-    level: np.ndarray | None = None,
     error: np.ndarray | None = None,
 ) -> tuple[xr.DataArray, Any, dict[str, Any]]:
     """What a new run's loss scatters about, the scale of its noise, and the noise's parameters.
@@ -82,10 +71,6 @@ def new_run(
         A fit to runs.
     values
         The law's inputs, plain units.
-    rng
-        Draws the effect of a level that was not fitted.
-    level
-        Of each run, of a fit whose effects are of a column; without it, one that was not fitted.
     error
         Known standard error of the log loss of each run.
 
@@ -96,7 +81,7 @@ def new_run(
         against it; parameters by name, likewise. Arrays.
     """
     draws = fit.posterior
-    loss = evaluate(fit, values, _effect(fit, values, rng, level))
+    loss = evaluate(fit, values)
     noise = noise_model(fit.about["noise"])
     p = {name: draws[name] for name in noise.priors}
     run: dict[str, Any] = {}
@@ -109,39 +94,3 @@ def new_run(
     arrays = {n: np.expand_dims(x.transpose("chain", "draw").values, axes) for n, x in p.items()}
     wide = scale.broadcast_like(loss).transpose(*loss.dims).values if run else arrays["noise_scale"]
     return loss, wide, arrays
-
-
-def _effect(
-    fit: Fit, values: Mapping[str, Any], rng: np.random.Generator, level: np.ndarray | None
-) -> Any:
-    """The effect of each run's level: that of a fitted model size or level, or a new one's."""
-    draws = fit.posterior
-    if "effect" not in draws:
-        return None
-    spread = draws["effect_scale"]
-    by = fit.about["effects"]
-    fitted = draws["effect"].transpose("chain", "draw", "level").values
-    known = draws["level"].values
-    if by in fit.law.inputs:
-        levels = xr.DataArray(values[by])
-    elif level is not None:
-        levels = xr.DataArray(np.asarray(level).astype(str), dims="run")
-    else:  # Another seed, another corpus: a level that was not fitted.
-        return spread * xr.DataArray(rng.standard_normal(spread.shape), dims=spread.dims)
-    flat = levels.values.ravel()
-    total = np.empty((*spread.shape, flat.size))
-    for one in np.unique(flat):
-        if by in fit.law.inputs:
-            distance = np.abs(np.log(known.astype(float) / one))
-        else:
-            distance = (known.astype(str) != one) * 1.0
-        nearest = int(distance.argmin())
-        if distance[nearest] < _SAME_SIZE:
-            effect = fitted[..., nearest]
-        else:
-            effect = spread.values * rng.standard_normal(spread.shape)
-        total[..., flat == one] = effect[..., None]
-    dims = (*spread.dims, *levels.dims)
-    return xr.DataArray(
-        total.reshape(*spread.shape, *levels.shape), dims=dims, coords=levels.coords
-    )

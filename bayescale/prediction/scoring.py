@@ -120,8 +120,7 @@ def scatter(
     runs
         One row a run, as the fitted table has them.
     own
-        Whether the runs have the effect of their own level, where it was fitted, and their own
-        known error, as the fitted runs have; otherwise they are runs of another level without one.
+        Whether the runs have their own known error, where the fitted runs have one.
 
     Returns
     -------
@@ -133,16 +132,10 @@ def scatter(
     """
     from bayescale.prediction.predict import new_runs
 
-    known: dict[str, Any] = {}
-    options = fit.about.get("options", {})
     # The tables of fits have no slashes in their columns' names.
-    level, error = (str(options.get(n) or "").replace("/", "_") for n in ("effects", "error"))
-    if own and level in runs:
-        known["level"] = runs[level].astype(str).to_numpy(str)
-    if own and error in runs:
-        known["error"] = (runs[error] / runs["loss"]).to_numpy(float)
-    rng = np.random.default_rng(0)  # of the effects of levels that were not fitted
-    loss, scale, parameters = new_runs(fit, _inputs(fit, runs), rng, **known)
+    column = str(fit.about.get("options", {}).get("error") or "").replace("/", "_")
+    error = (runs[column] / runs["loss"]).to_numpy(float) if own and column in runs else None
+    loss, scale, parameters = new_runs(fit, _inputs(fit, runs), error=error)
     with np.errstate(divide="ignore", invalid="ignore"):
         centre = np.log(loss.values)
     count = centre.shape[0] * centre.shape[1]

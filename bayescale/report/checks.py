@@ -14,13 +14,14 @@ from bayescale.common.version import __version__
 from bayescale.fitting.diagnostics import diagnose
 from bayescale.fitting.judging import MAX_RHAT
 from bayescale.language.variables import variable
+from bayescale.prediction.measured import said_of_intervals
 from bayescale.report.content import Content, percent, times
 from bayescale.sampling.pareto import MAX_PARETO_K
 
 __all__ = ["Check", "checks", "trust"]
 
 #: Settings of a fit that are for predicting beyond the runs.
-_CALIBRATED = ("discrepancy", "effects", "weights", "error")
+_CALIBRATED = ("discrepancy", "weights", "error")
 _TINY = 1e-300  # what stands for no lower bound
 _NINETY = percent(0.9)
 #: Share of a nominal 90 % that intervals of a backtest hold, under which the check fails.
@@ -213,19 +214,8 @@ def trust(found: Content) -> str:
         said = (
             f"The budget is {times(beyond)} the compute of the largest of the {runs} fitted runs. "
         )
-        if fit.about.get("knots"):
-            said += (
-                f"The {percent(found.prob)} interval allows for the law being wrong there as laws "
-                "have been seen to be, which is no proof for this one."
-            )
-        else:
-            said += (
-                f"The {percent(found.prob)} interval says what the law leaves open; it holds only "
-                "if the law goes on holding that far out, which these runs cannot show, and laws "
-                "seldom do: a fit with --calibrated allows for that."
-            )
-    if beyond > _NEAR:
-        said += " At this distance real losses have often left such intervals: plan for more."
+        line = said_of_intervals(fit, float(beyond))
+        said += f"{line[0].upper()}{line[1:]}."
     if found.backtest is not None:
         inside, among = held(found)
         said += (

@@ -81,7 +81,6 @@ def spoken(found: Content, row: Mapping[str, Any]) -> dict[str, Any]:
     certain = loss["lower"] == loss["upper"]
     flop, plan = format_number(row["budget"]), plan_words(row["plan"], found.fit.law.variables)
     spread = "" if certain else f", between {low} and {high} with {percent(found.prob)} probability"
-    spread += " if the law holds that far" if spread and row["extrapolation"] > 1 else ""
     return {
         "budget": flop,
         "plan": {name: format_number(value) for name, value in row["plan"].items()},

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from bayescale.common.errors import InputError
-from bayescale.posterior.density import Problem
+from bayescale.posterior.density import Problem, undeparted
 
 __all__ = ["MOST_DIMENSIONS", "Mode", "find_mode", "find_modes", "near"]
 
@@ -62,8 +63,8 @@ def find_mode(problem: Problem, seed: int = 0) -> Mode:
     InputError
         If no start is possible under the law.
     """
-    if problem.normals:
-        return _with_normals(problem, find_mode(problem.plain, seed))
+    if problem.field:
+        return _with_field(problem, find_mode(problem.plain, seed))
     return _at_best(problem, _climbs(problem, seed))
 
 
@@ -90,7 +91,7 @@ def find_modes(problem: Problem, seed: int = 0) -> tuple[Mode, ...]:
     InputError
         If no start is possible under the law.
     """
-    if problem.normals or len(problem.names) > MOST_DIMENSIONS:
+    if problem.field or len(problem.names) > MOST_DIMENSIONS:
         return (find_mode(problem, seed),)
     climbs = _climbs(problem, seed)
     modes = [_at_best(problem, climbs)]
@@ -148,17 +149,18 @@ def _sharpened(problem: Problem, u: np.ndarray, value: float) -> Mode:
     return Mode(u, axes @ axes.T * (0.01 if step == _COARSE else 1.0), value)
 
 
-def _with_normals(problem: Problem, plain: Mode) -> Mode:
-    """A start for a law with discrepancy and effects: the mode without them, and their prior.
+def _with_field(problem: Problem, plain: Mode) -> Mode:
+    """A start for a law with discrepancy: the mode without it, and its prior.
 
-    Its joint mode says nothing: where all effects are zero their spread is best at zero too.
+    The joint mode says nothing: where the field is zero its spreads are best at zero too.
     """
+    assert problem.field is not None
     priors = problem.coordinates.priors
-    known = dict(zip(problem.plain.names, plain.u, strict=True))
-    spreads = {n: np.log(priors[n].median()) for n in priors if n not in known}
-    at = dict.fromkeys(problem.normals, 0.0) | spreads | known
+    known = dict(zip(problem.plain.names, plain.u.tolist(), strict=True))
+    spreads = {n: math.log(p.median()) for n, p in problem.field.priors.items()}
+    at = undeparted(problem, spreads | known)
     u = np.array([float(at[name]) for name in problem.names])
-    covariance = np.eye(len(u)) * [priors[n].b ** 2 if n in spreads else 1.0 for n in problem.names]
+    covariance = np.diag([priors[n].b ** 2 if n in spreads else 0.25 for n in problem.names])
     same = [problem.names.index(name) for name in problem.plain.names]
     covariance[np.ix_(same, same)] = plain.covariance
     return Mode(u, covariance, plain.log_density)

@@ -6,7 +6,7 @@ from scipy.special import gammaln, logsumexp
 
 import bayescale as bs
 from bayescale.models import coupled, dense
-from bayescale.posterior.density import problem
+from bayescale.posterior.problem import problem
 from bayescale.sampling.importance import _propose
 from bayescale.sampling.mixtures import about_modes
 from bayescale.sampling.modes import find_modes

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import kstest, loggamma, norm
+from scipy.stats import gamma, kstest, norm, t
 
 import bayescale as bs
 from bayescale.checking.prior_scores import Marginal, log_priors, marginals, problem_of
@@ -17,6 +17,8 @@ PRIORS = [
     bs.normal(1.0, 2.0),
     bs.amplitude(signed=True),
     bs.gamma_prior(2.0, 0.1),
+    bs.gamma_prior(2.0, 0.1, above=2.0),
+    bs.floor(0.4, 0.18, dof=3),
 ]
 SPREAD = bs.lognormal(0.15, 0.6)
 NOTHING = np.zeros((1, 1))
@@ -48,6 +50,19 @@ def test_a_score_and_its_value_are_inverse(z, which):
     np.testing.assert_allclose(one.score(one.at(np.array([z]))), z, rtol=1e-9, atol=1e-9)
 
 
+def test_scores_of_heavy_tails_and_of_a_prior_cut_off_are_those_of_scipy():
+    z = np.array([-4.0, -1.0, -1e-9, 0.0, 0.7, 3.0])
+    heavy = Marginal(bs.floor(0.4, 0.18, dof=3), NOTHING, 2.5)
+    x = np.exp(t(3, loc=np.log(0.4 * 2.5), scale=0.18).ppf(norm.cdf(z)))
+    np.testing.assert_allclose(heavy.at(z), x, rtol=1e-9)
+    np.testing.assert_allclose(heavy.score(x), z, rtol=1e-6, atol=1e-9)
+    cut, whole = Marginal(bs.gamma_prior(2.0, 0.1, above=2.0), NOTHING, 2.5), gamma(2.0, scale=10.0)
+    x = whole.isf(whole.sf(2.0) * norm.sf(z))
+    np.testing.assert_allclose(cut.at(z), x, rtol=1e-9)
+    np.testing.assert_allclose(cut.score(x), z, rtol=1e-6, atol=1e-9)
+    assert (cut.at(np.linspace(-6, 6, 50)) > 2.0).all()
+
+
 @pytest.mark.parametrize("prior", PRIORS, ids=str)
 def test_so_they_are_in_groups(prior):
     one = Marginal(prior, NOTHING, 2.5, SPREAD)
@@ -70,8 +85,9 @@ def test_log_priors_are_densities_of_the_logarithm(olmo_fit):
     np.testing.assert_allclose(logs["alpha"], norm.logpdf(np.log(draws.alpha), np.log(0.25), 0.5))
     floor = np.log(0.5 * task.loss_scale)
     np.testing.assert_allclose(logs["E"], norm.logpdf(np.log(draws.E), floor, 0.4))
-    dof = loggamma.logpdf(np.log(draws.noise_dof), 2.0, loc=-np.log(0.1))
-    np.testing.assert_allclose(logs["noise_dof"], dof)
+    dof = gamma(2.0, scale=10.0)  # cut off at two
+    density = dof.logpdf(draws.noise_dof) - dof.logsf(2.0) + np.log(draws.noise_dof)
+    np.testing.assert_allclose(logs["noise_dof"], density)
 
 
 def test_groups_without_pooling_share_a_prior(by_corpus):
@@ -86,7 +102,8 @@ def test_groups_without_pooling_share_a_prior(by_corpus):
 
 def test_every_parameter_with_a_prior_is_there(calibrated_fit):
     found = marginals(problem_of(calibrated_fit), calibrated_fit)
-    spreads = {"discrepancy_N", "discrepancy_D", "effect_scale"}
+    along = ("N", "D", "D_times_N", "D_over_N")
+    spreads = {f"discrepancy_{direction}" for direction in along}
     noise = {f"noise_{name}" for name in ("scale", "dof", "compute", "ratio", "imbalance")}
     assert {*found} == {*calibrated_fit.law.coefficients} | spreads | noise
 

@@ -48,17 +48,18 @@ def simulated(design, noise_scale=0.005, seed=0, **options):
     "options",
     [
         {"noise": "scaled"},
-        {"noise": "normal", "weights": 1.0, "error": "err"},
+        {"noise": "normal", "weights": "weight", "error": "err"},
         {"by": "kind", "vary": ("A",)},
-        {"effects": "kind", "error": "err"},
         bs.CALIBRATED,
     ],
     ids=lambda options: "+".join(options),
 )
 def test_runs_scatter_as_their_likelihood_says(olmo, options):
-    # Its level's effect, its group's coefficients, its bend and its known error are the run's own.
-    runs = olmo.assign(kind=np.arange(30) % 3, err=np.linspace(0.001, 0.02, 30))
-    how = SHORT if "effects" in options else QUICK
+    # Its group's coefficients, its bend and its known error are the run's own.
+    runs = olmo.assign(
+        kind=np.arange(30) % 3, err=np.linspace(0.001, 0.02, 30), weight=np.linspace(0.2, 1.0, 30)
+    )
+    how = SHORT if "discrepancy" in options else QUICK
     fit = bs.fit(coupled if "discrepancy" in options else dense, runs, **how, **options)
     centre, scale, p = scatter(fit, fit.runs.to_dataframe(), own=True)
     noise = noise_model(fit.about["noise"])

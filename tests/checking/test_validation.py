@@ -61,8 +61,9 @@ def test_the_largest_models_may_be_what_is_held_out(olmo):
 
 
 def test_options_reach_the_fit(olmo):
-    found = bs.backtest(dense, olmo, cuts=(0.2,), noise="scaled", weights=1.5, **QUICK)
-    assert found.attrs["options"] | {"noise": "scaled", "weights": 1.5} == found.attrs["options"]
+    runs = olmo.assign(w=np.linspace(0.2, 1.0, len(olmo)))
+    found = bs.backtest(dense, runs, cuts=(0.2,), noise="scaled", weights="w", **QUICK)
+    assert found.attrs["options"] | {"noise": "scaled", "weights": "w"} == found.attrs["options"]
     assert np.isfinite(found.log_score).all()
 
 

@@ -12,7 +12,7 @@ import bayescale as bs
 from bayescale.common.quantities import parse_number
 from bayescale.fitting.design import design_gaps
 from bayescale.models import dense, frantar, granularity, laws, repetition, sparse
-from bayescale.posterior.density import problem
+from bayescale.posterior.problem import problem
 from properties import examples
 
 SIZES = np.geomspace(1e8, 3e9, 8)

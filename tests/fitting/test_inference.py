@@ -11,7 +11,7 @@ import scipy.stats
 import bayescale as bs
 from bayescale import amplitude, floor, law
 from bayescale.models import dense
-from bayescale.posterior.density import problem
+from bayescale.posterior.problem import problem
 from bayescale.sampling.nuts import _compiled_densities
 
 

@@ -1,9 +1,11 @@
 """Priors: one statement as a density, as draws and as a PyMC variable."""
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
+import scipy.integrate
 import scipy.stats
 
 import bayescale as bs
@@ -12,6 +14,51 @@ from bayescale.language.priors import Prior, as_prior
 from bayescale.models import dense
 
 LOSS_SCALE = 2.7
+
+
+class LogStudent:
+    """Distribution whose logarithm is Student-t, by SciPy."""
+
+    def __init__(self, dof, median, scale):
+        self.log = scipy.stats.t(dof, loc=math.log(median), scale=scale)
+
+    def ppf(self, p):
+        return np.exp(self.log.ppf(p))
+
+    def cdf(self, x):
+        return self.log.cdf(np.log(x))
+
+    def logpdf(self, x):
+        return self.log.logpdf(np.log(x)) - np.log(x)
+
+    def median(self):
+        return self.ppf(0.5)
+
+    def support(self):
+        return 0.0, math.inf
+
+
+class CutGamma:
+    """Gamma distribution above a number, by SciPy."""
+
+    def __init__(self, shape, rate, above):
+        self.whole, self.above = scipy.stats.gamma(shape, scale=1 / rate), above
+
+    def ppf(self, p):
+        return self.whole.isf((1 - np.asarray(p)) * self.whole.sf(self.above))
+
+    def cdf(self, x):
+        return 1 - self.whole.sf(np.maximum(x, self.above)) / self.whole.sf(self.above)
+
+    def logpdf(self, x):
+        return self.whole.logpdf(x) - self.whole.logsf(self.above)
+
+    def median(self):
+        return self.ppf(0.5)
+
+    def support(self):
+        return self.above, math.inf
+
 
 #: Each prior, and the distribution that its description promises, at that reference loss.
 PRIORS = {
@@ -26,6 +73,8 @@ PRIORS = {
         Prior("gamma", 3.0, 2.0, "floor", share=True),
         scipy.stats.gamma(3.0, scale=0.5 * LOSS_SCALE),
     ),
+    "heavy": (bs.floor(0.4, 0.18, dof=3), LogStudent(3, 0.4 * LOSS_SCALE, 0.18)),
+    "cut": (bs.gamma_prior(2.0, 0.1, above=2.0), CutGamma(2.0, 0.1, 2.0)),
 }
 
 
@@ -42,6 +91,36 @@ def test_density(case):
     )
 
 
+def test_the_density_integrates_to_one(case):
+    prior, distribution = case
+    ends = distribution.ppf([0.0005, 0.5, 0.9995])
+    whole = sum(
+        scipy.integrate.quad(lambda x: math.exp(prior.log_density(x, LOSS_SCALE)), low, high)[0]
+        for low, high in pairwise(ends)
+    )
+    assert whole == pytest.approx(0.999, abs=1e-6)
+
+
+def test_quantiles_of_draws(case):
+    prior, distribution = case
+    draws = prior.sample(np.random.default_rng(3), 20_000, LOSS_SCALE)
+    for share in (0.01, 0.25, 0.5, 0.75, 0.99):
+        below = np.mean(draws < distribution.ppf(share))
+        assert abs(below - share) < 4 * math.sqrt(share * (1 - share) / 20_000)
+
+
+def test_draws_of_a_prior_cut_off_lie_above():
+    prior = bs.gamma_prior(2.0, 0.1, above=2.0)
+    assert prior.sample(np.random.default_rng(0), 20_000).min() > 2.0
+    assert str(prior) == "Gamma(shape 2, 0.1) above 2"
+
+
+def test_heavy_tails_are_named():
+    assert str(bs.floor(0.4, 0.18, dof=3)) == (
+        "LogNormal(median 0.4, 0.18) x reference loss, Student-t tails of 3"
+    )
+
+
 def test_draws(case):
     prior, distribution = case
     draws = prior.sample(np.random.default_rng(7), 5000, LOSS_SCALE)
@@ -51,7 +130,7 @@ def test_draws(case):
 def test_median_and_sign(case):
     prior, distribution = case
     assert prior.median(LOSS_SCALE) == pytest.approx(distribution.median(), abs=1e-12)
-    assert prior.positive == (distribution.support()[0] == 0)
+    assert prior.positive == (distribution.support()[0] >= 0)
 
 
 def test_the_variable_has_the_same_density(case):
@@ -82,6 +161,10 @@ def test_roles():
         (lambda: bs.gamma_prior(math.inf, 1.0), "finite"),
         (lambda: Prior("cauchy", 0.0, 1.0), "one of lognormal, normal, gamma, not 'cauchy'"),
         (lambda: bs.normal(0.0, 1.0, role="slope"), "role is one of floor, amplitude"),
+        (lambda: bs.floor(0.4, 0.2, dof=0.0), "dof, above zero, is of a lognormal prior"),
+        (lambda: Prior("normal", 0.0, 1.0, dof=3.0), "dof, above zero, is of a lognormal prior"),
+        (lambda: bs.gamma_prior(2.0, 0.1, above=-1.0), "greater than zero"),
+        (lambda: Prior("lognormal", 1.0, 0.5, above=2.0), "only a gamma prior"),
     ],
 )
 def test_impossible_priors_are_refused(make, message):

@@ -1,4 +1,4 @@
-"""What a calibrated fit says of runs: its discrepancy, its effects, its noise, and decisions."""
+"""What a calibrated fit says of runs: its discrepancy, its noise, and decisions."""
 
 import numpy as np
 import pytest
@@ -6,9 +6,10 @@ import xarray as xr
 
 import bayescale as bs
 from bayescale.models import coupled, dense
-from bayescale.posterior.density import log_posterior, problem
+from bayescale.posterior.density import log_posterior
 from bayescale.posterior.noise import features, noise_model, run_scale
-from bayescale.prediction.predictive import known_bends, new_run
+from bayescale.posterior.problem import problem
+from bayescale.prediction.predictive import directions_of, new_run
 
 
 def straight(fit, **inputs):
@@ -24,11 +25,13 @@ def straight(fit, **inputs):
 def test_it_is_trusted_and_says_how_it_was_made(calibrated_fit):
     table = bs.diagnose(calibrated_fit)
     assert table.attrs["ok"]
-    assert {"discrepancy", "discrepancy_N", "effect", "effect_scale"} <= set(table.index)
+    assert {"discrepancy_z", "discrepancy_N", "discrepancy_D_over_N"} <= set(table.index)
+    assert "discrepancy" not in table.index
     about = calibrated_fit.about
     assert dict(bs.CALIBRATED).items() <= about["options"].items()
-    assert about["effects"] == "N"
-    assert len(about["knots"]) == calibrated_fit.posterior.sizes["knot"]
+    lines = directions_of(calibrated_fit)
+    assert [one.name for one in lines] == ["N", "D", "D_times_N", "D_over_N"]
+    assert sum(len(one.nodes) for one in lines) == calibrated_fit.posterior.sizes["node"]
 
 
 def test_the_ladder_s_targets_lie_in_its_intervals(calibrated_fit):
@@ -78,7 +81,7 @@ def test_the_law_bends_little_among_the_runs_and_more_the_further_from_them(cali
 
 
 def test_one_draw_is_one_curve(calibrated_fit):
-    # The knots beyond the runs are drawn once: what is asked together or alone is the same.
+    # What no run sees is drawn once: what is asked together or alone is the same.
     N, D = np.array([1e9, 3e10, 1e12]), np.array([1e11, 1e12, 1e13])
     together = bs.predict(calibrated_fit, mean=True, N=N, D=D).values
     for i in range(3):
@@ -98,53 +101,16 @@ def test_an_optimum_is_that_of_the_bent_law(calibrated_fit):
 # --- a new run ------------------------------------------------------------------------------------
 
 
-def test_a_fitted_size_keeps_its_effect_and_a_new_one_draws_its_own(calibrated_fit, olmo):
-    size = float(olmo.N.iloc[0])
-    effect = calibrated_fit.posterior["effect"].sel(level=size).values
-    D = 1e11
-
-    def above_floor(N):
-        loss, _, _ = new_run(calibrated_fit, {"N": N, "D": D}, np.random.default_rng(0))
-        mean = bs.predict(calibrated_fit, mean=True, N=N, D=D)
-        E = calibrated_fit.posterior.E
-        return np.log((loss - E) / (mean - E)).values
-
-    # Sizes as people write them: 190M for 190,354,176.
-    np.testing.assert_allclose(above_floor(size), effect, atol=1e-9)
-    np.testing.assert_allclose(above_floor(float(f"{size:.3g}")), effect, atol=1e-9)
-    new = above_floor(1.5 * olmo.N.max())
-    spread = calibrated_fit.posterior.effect_scale.values
-    assert np.std(new / spread) == pytest.approx(1.0, abs=0.06)
-    assert abs(np.corrcoef(new.ravel(), effect.ravel())[0, 1]) < 0.08
-
-
-def test_runs_of_one_new_size_err_together(calibrated_fit):
-    N = xr.DataArray([5e9, 5e9, 6e9], dims="run")
-    rng = np.random.default_rng(0)
-    loss, _, _ = new_run(calibrated_fit, {"N": N, "D": 1e11}, rng)
-    np.testing.assert_array_equal(loss[..., 0], loss[..., 1])
-    assert not np.array_equal(loss[..., 0], loss[..., 2])
-
-
 def test_the_noise_of_a_new_run_follows_its_compute(calibrated_fit):
     values = {
         "N": xr.DataArray([1e8, 1e10], dims="run"),
         "D": xr.DataArray([2e9, 2e11], dims="run"),
     }
-    _, scale, p = new_run(calibrated_fit, values, np.random.default_rng(0))
+    _, scale, p = new_run(calibrated_fit, values)
     at = features(coupled, values, calibrated_fit.about["noise_centre"])
     expected = run_scale(noise_model("scaled"), calibrated_fit.posterior, at)
     np.testing.assert_allclose(scale, expected.transpose("chain", "draw", "run"), rtol=1e-12)
     assert set(p) == set(noise_model("scaled").priors)
-
-
-def test_effects_of_another_column_are_new_to_every_new_run(olmo):
-    runs = olmo.assign(batch=np.arange(len(olmo)) % 4)
-    fit = bs.fit(dense, runs, effects="batch", draws=50, tune=200, chains=2, seed=1)
-    assert fit.posterior["effect"].dims == ("chain", "draw", "level")
-    plain, _, _ = new_run(fit, {"N": 1e9, "D": 1e11}, np.random.default_rng(0))
-    mean = bs.predict(fit, mean=True, N=1e9, D=1e11)
-    assert not np.isclose(plain, mean, rtol=1e-9).any()
 
 
 # --- what the options refuse ----------------------------------------------------------------------
@@ -154,9 +120,8 @@ def test_effects_of_another_column_are_new_to_every_new_run(olmo):
     ("options", "message"),
     [
         ({"weights": "mass"}, "weights='mass' is not a column of the runs"),
-        ({"weights": -1.0}, "number of decades above zero"),
+        ({"weights": 1.5}, "weights=1.5 is not the name of a column"),
         ({"weights": "D", "error": "noise"}, "error='noise' is not a column"),
-        ({"effects": "lab"}, "effects='lab' is not a column"),
         ({"method": "laplace", "discrepancy": True}, 'use method="nuts"'),
         ({"priors": {"discrepancy_N": 0.1}, "discrepancy": True}, "prior of a positive number"),
         ({"priors": {"discrepancy_N": bs.lognormal(0.1, 1)}}, "names .'discrepancy_N'., which law"),
@@ -197,4 +162,4 @@ def test_a_run_without_weight_has_no_say(olmo):
 
 
 def test_the_bends_of_a_plain_fit_are_none(olmo_fit):
-    assert known_bends(olmo_fit, olmo_fit.posterior) == {}
+    assert directions_of(olmo_fit) == ()

@@ -152,9 +152,8 @@ def test_the_sentence_has_the_plan_the_loss_and_the_interval(found):
     assert said.startswith("With 1e+23 FLOP train N = ")
     assert f"expect a loss of {loss['median']:.4f} nats per token" in said
     assert f"between {loss['lower']:.4f} and {loss['upper']:.4f} with 90\u00a0% probability" in said
-    assert said.endswith("if the law holds that far.")
-    inside = spoken(found, found.rows[0] | {"extrapolation": 0.9})["sentence"]
-    assert "if the law holds" not in inside
+    # How far that is to be believed is said beside it, as it was measured.
+    assert "if the law holds" not in said
 
 
 @pytest.mark.parametrize(

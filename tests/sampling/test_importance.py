@@ -10,7 +10,8 @@ import pytest
 import bayescale as bs
 from bayescale import amplitude, exponent, floor, law, normal
 from bayescale.models import abnar, dense
-from bayescale.posterior.density import log_posterior, problem
+from bayescale.posterior.density import log_posterior
+from bayescale.posterior.problem import problem
 from bayescale.sampling.importance import laplace
 from bayescale.sampling.modes import find_modes
 from bayescale.sampling.nuts import compiled_density, sample_nuts

@@ -15,7 +15,7 @@ import bayescale as bs
 from bayescale import amplitude, exponent, floor, law
 from bayescale.language.maths import sqrt
 from bayescale.models import coupled, dense, experts, laws
-from bayescale.posterior.density import problem
+from bayescale.posterior.problem import problem
 from bayescale.sampling import nuts
 from bayescale.sampling.compiler.machine_code import Density, compile_density
 from bayescale.sampling.compiler.symbolic import UntraceableError, log_gamma, sum_rows, where
@@ -89,7 +89,8 @@ def test_of_every_law(name):
         (dense, {"priors": {"E": 1.5, "alpha": bs.gamma_prior(3.0, 9.0)}}),
         (dense, {"by": "kind", "vary": ("A", "alpha")}),
         (dense, {"by": "kind", "vary": ("E",), "pool": "none"}),
-        (coupled, dict(bs.CALIBRATED) | {"effects": "kind"}),
+        (coupled, dict(bs.CALIBRATED)),
+        (coupled, dict(bs.CALIBRATED) | {"by": "kind", "vary": ("E",)}),
     ],
 )
 def test_of_every_option(law, options):

@@ -6,7 +6,7 @@ import pytest
 import bayescale as bs
 from bayescale import amplitude, law, normal
 from bayescale.models import dense, sparse
-from bayescale.posterior.density import problem
+from bayescale.posterior.problem import problem
 from bayescale.sampling.modes import find_mode
 
 

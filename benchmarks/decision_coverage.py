@@ -1,0 +1,176 @@
+"""Do intervals of the optimal size hold at a budget nobody fitted, and what does the plan lose?
+
+Of every series with isoFLOP budgets the dearest is held out and the cheaper runs are fitted. The
+truth is what the held-out runs show without any law: the minimum of a cubic of the log loss in
+log N (a square where there are under seven), with a bootstrap of its residuals. The optimal size is
+then asked of the fit, with its intervals, and the one plan that `decide` would train; what that
+plan loses against the minimum is read off the held-out curve itself.
+
+    python benchmarks/decision_coverage.py     # a quarter of an hour on two cores
+
+takes its series from benchmarks/measured.py and writes to benchmarks/results/: decisions.csv, a row
+a series and variant, decisions_summary.csv, and docs/decisions.svg.
+"""
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from extrapolation import SETTINGS, VARIANTS, write
+from measured import series
+
+import bayescale as bs
+
+KEPT = ("textbook", "coupled law", "calibrated")
+#: Budgets are told apart by so many decades, are no wider, and have at least so many sizes.
+APART, WIDEST, SIZES = 0.08, 0.2, 5
+#: The held-out runs must tell their best size by a 90 % interval so wide, decades.
+KNOWN = 0.2
+BOOTSTRAPS = 300
+
+
+def budgets(flops):
+    """Which budget each run is of: clusters of training compute, the cheapest first."""
+    order = np.argsort(flops, kind="stable")
+    steps = np.diff(np.log10(np.asarray(flops)[order])) > APART
+    label = np.empty(len(flops), dtype=int)
+    label[order] = np.concatenate([[0], np.cumsum(steps)])
+    return label
+
+
+class Profile:
+    """Log loss over log N at one budget, without a law."""
+
+    def __init__(self, runs, rng):
+        self.centre = float(np.log(runs.N).mean())
+        self.x = np.log(runs.N.to_numpy()) - self.centre
+        y = np.log(runs.loss.to_numpy())
+        self.degree = 3 if len(y) >= 7 else 2
+        self.curve = np.polyfit(self.x, y, self.degree)
+        at = np.polyval(self.curve, self.x)
+        spare = max(len(y) - self.degree - 1, 1)
+        residual = (y - at) * np.sqrt(len(y) / spare)
+        self.best = self.minimum(self.curve)
+        again = [
+            self.minimum(np.polyfit(self.x, at + rng.choice(residual, len(y)), self.degree))
+            for _ in range(BOOTSTRAPS)
+        ]
+        self.low, self.high = np.quantile(again, [0.05, 0.95])
+
+    def minimum(self, curve):
+        grid = np.linspace(self.x.min(), self.x.max(), 801)
+        return float(grid[np.polyval(curve, grid).argmin()])
+
+    @property
+    def inside(self):
+        """Whether the runs saw the minimum: not at their end, and within KNOWN decades."""
+        known = self.high - self.low < KNOWN * np.log(10)
+        return known and self.x.min() + 0.02 < self.best < self.x.max() - 0.02
+
+    def loss(self, log_n):
+        """Loss at a size, of the nearest seen where it lies outside."""
+        at = np.clip(log_n - self.centre, self.x.min(), self.x.max())
+        return float(np.exp(np.polyval(self.curve, at)))
+
+
+def tables():
+    """Fitted runs, the held-out budget and its profile, by series."""
+    rng = np.random.default_rng(0)
+    for name, runs in series().items():
+        label = budgets(runs.flops)
+        each = runs.assign(decades=np.log10(runs.flops)).groupby(label)
+        several = each.N.nunique() >= SIZES
+        whole = several.index[several & (each.decades.max() - each.decades.min() <= WIDEST)]
+        if len(whole) < 3:
+            continue
+        held, fitted = runs[label == whole[-1]], runs[label < whole[-1]]
+        profile = Profile(held, rng)
+        if profile.inside:
+            yield name, fitted.reset_index(drop=True), held, profile
+
+
+def asked(fit, budget, profile):
+    """The interval of the optimal size and the plan, beside what the held-out runs show."""
+    sizes = np.log(bs.allocate(fit, budget=budget).N.to_numpy().ravel()) - profile.centre
+    plan = float(np.log(bs.decide(fit, budget=budget, trust=True).N.item()))
+    row = {
+        "plan": np.exp(plan),
+        "regret": profile.loss(plan) - profile.loss(profile.best + profile.centre),
+    }
+    for percent in (50, 80, 90):
+        low, high = np.quantile(sizes, [0.5 - percent / 200, 0.5 + percent / 200])
+        row[f"inside_{percent}"] = bool(low <= profile.best <= high)
+    row |= {"low": np.exp(low + profile.centre), "high": np.exp(high + profile.centre)}
+    row["decades"] = (high - low) / np.log(10)
+    row["overlaps"] = bool(low <= profile.high and profile.low <= high)
+    row["error_decades"] = (plan - profile.centre - profile.best) / np.log(10)
+    return row
+
+
+def picture(table, path):
+    """Intervals of the optimal size over the observed one, series by series."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot as plt
+
+    names = list(dict.fromkeys(table.series))
+    figure, axes = plt.subplots(figsize=(7.0, 4.2), layout="constrained")
+    for shift, variant, colour in ((0.17, "textbook", "#b0492e"), (-0.17, "calibrated", "#12304f")):
+        part = table[table.variant == variant].set_index("series").loc[names]
+        y = np.arange(len(names))[::-1] + shift
+        low, high = part.low / part.observed, part.high / part.observed
+        axes.hlines(y, low, high, color=colour, lw=3, label=f"{variant}, 90 % interval")
+        axes.plot(part.plan / part.observed, y, "o", color="white", mec=colour, ms=4.5)
+    axes.axvline(1.0, color="#7a8ea6", lw=1)
+    axes.set_xscale("log")
+    axes.set_xlim(0.1, 10)
+    axes.set_xticks([0.1, 0.3, 1, 3, 10], ["0.1", "0.3", "1", "3", "10"])
+    axes.set_yticks(np.arange(len(names))[::-1], names, fontsize=8)
+    axes.set_xlabel("optimal size over the observed one (circles: the plan)")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False, fontsize=8, loc="lower left")
+    figure.savefig(path, metadata={"Date": None})
+
+
+def summary(table):
+    rows = {}
+    for variant, part in table.groupby("variant", sort=False):
+        rows[variant] = {"series": len(part)}
+        rows[variant] |= {n: part[n].mean() for n in ("inside_50", "inside_80", "inside_90")}
+        rows[variant] |= {"overlaps": part.overlaps.mean(), "decades": part.decades.median()}
+        rows[variant] |= {"error_decades": part.error_decades.abs().median()}
+        rows[variant] |= {"regret_median": part.regret.median(), "regret_worst": part.regret.max()}
+    return pd.DataFrame(rows).T.rename_axis("variant")
+
+
+def main():
+    rows = []
+    for name, fitted, held, profile in tables():
+        budget = float(np.median(6.0 * held.N * held.D))
+        times = budget / float((6.0 * fitted.N * fitted.D).max())
+        for variant in KEPT:
+            law, options = VARIANTS[variant]
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                fit = bs.fit(law, fitted[["N", "D", "loss"]], seed=1, **(SETTINGS | options))
+                found = asked(fit, budget, profile)
+            place = {"series": name, "variant": variant, "held_out": len(held)}
+            place |= {"times_largest": times, "observed": np.exp(profile.best + profile.centre)}
+            rows.append(place | found)
+            print(
+                variant,
+                name,
+                {k: rows[-1][k] for k in ("inside_90", "decades", "regret")},
+                flush=True,
+            )
+        write(pd.DataFrame(rows), "decisions.csv", index=False)
+    table = pd.DataFrame(rows)
+    write(summary(table), "decisions_summary.csv")
+    picture(table, Path(__file__).parents[1] / "docs" / "decisions.svg")
+    print(summary(table).round(4).to_string())
+
+
+if __name__ == "__main__":
+    main()
