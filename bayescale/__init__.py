@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bayescale.checking.arviz_refits import arviz_refits
     from bayescale.checking.arviz_tree import to_arviz
     from bayescale.checking.comparison import compare
+    from bayescale.checking.influence import influence
     from bayescale.checking.law_check import check_law
     from bayescale.checking.nested import nested
     from bayescale.checking.prior_overlap import prior_overlap
@@ -80,6 +81,7 @@ _HOME = {
     "checking.arviz_refits": ("arviz_refits",),
     "checking.arviz_tree": ("to_arviz",),
     "checking.comparison": ("compare",),
+    "checking.influence": ("influence",),
     "checking.nested": ("nested",),
     "checking.law_check": ("check_law",),
     "checking.prior_overlap": ("prior_overlap",),
@@ -126,6 +128,7 @@ __all__ = [
     "floor",
     "gamma_prior",
     "group",
+    "influence",
     "interval",
     "law",
     "list_runs",

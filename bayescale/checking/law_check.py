@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
@@ -28,6 +29,8 @@ _DRAWS = 500
 _LOW, _HIGH = 0.1, 20.0
 _NOT_TRIED = (False, "not tried: the formula comes first")
 #: Shares of the losses at prior draws.
+#: Share of the loss that a term may have at prior medians before it counts as gone, or as all.
+_LEAST_TERM, _MOST_TERM = 1e-3, 30.0
 _MOST_BAD, _LEAST_SENSIBLE = 0.05, 0.8
 
 
@@ -240,12 +243,43 @@ def _check_prior(tried: Bench) -> tuple[bool, str]:
         f"before any data, losses on {against} have median {middle:.3g} nats and 90 % within "
         f"{low:.3g} to {high:.3g}; {share:.0%} lie within {_LOW:g} to {_HIGH:g}"
     )
+    if gone := _vanishing(tried):
+        return False, gone
     if share >= _LEAST_SENSIBLE:
         return True, said
     return False, (
         f"{said}: the priors are absurd; state them in reference units, where counts are divided "
         "by their geometric mean and an amplitude is its term's share of the loss there"
     )
+
+
+def _vanishing(tried: Bench) -> str:
+    """What is said of terms that the priors make nothing of, or everything, at the runs."""
+    typical, terms = tried.typical, {}
+    whole = tried.loss_at(typical)
+    for name, prior in tried.law.priors.items():
+        if prior.role == "amplitude":
+            part = abs(whole - tried.loss_at(typical | {name: 0.0}))
+            terms[name] = float(np.median(part[np.isfinite(part)])) / tried.loss_scale
+    for name, share in terms.items():
+        if _LEAST_TERM <= share <= _MOST_TERM:
+            continue
+        far = {
+            n: float(np.exp(np.log(x).mean()))
+            for n, x in tried.inputs.items()
+            if tried.reference[n] == 1.0 and (x > 0).all() and np.log(x).mean() > math.log(1e3)
+        }
+        if not far:
+            continue
+        where = " and ".join(f"{n} = {format_number(x)}" for n, x in far.items())
+        first = next(iter(far))
+        return (
+            f"the prior of {name} acts where {' and '.join(far)} is 1, and the runs have about "
+            f"{where}: there its term is {share:.1g} of the loss, so the priors are absurd; divide "
+            f"{first} by its centre, as counts are: @law(variables=(Variable({first!r}, "
+            f"scale={first!r}, low=..., high=...),))"
+        )
+    return ""
 
 
 def _check_coordinates(tried: Bench) -> tuple[bool, str]:

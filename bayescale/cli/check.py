@@ -39,10 +39,18 @@ __all__ = ["check", "check_law"]
 
 def check(
     fit: FitFile,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="NAME=VALUE", help="A run, such as N=7B D=2T: which runs its loss hangs on."
+        ),
+    ] = None,
     budget: Annotated[
         str | None,
         typer.Option(
-            "--budget", metavar="FLOP", help="Also how far the priors move the plan for it."
+            "--budget",
+            metavar="FLOP",
+            help="Also what the plan for it hangs on: which runs, and the priors.",
         ),
     ] = None,
     of: Annotated[
@@ -69,16 +77,18 @@ def check(
     For example:
 
       bayescale check fit.nc
+      bayescale check fit.nc N=70B D=1.4T
       bayescale check fit.nc --budget 1e24
       bayescale check fit.nc --budget 1e24 --of loss --json
       bayescale check fit.nc --plot priors.png
 
     The exit code is 1 if the draws failed their diagnostics; the rest is said, not judged. JSON:
     law, noise, simulated, calibrated, table, runs, seed, diagnostics (as bayescale fit has them),
-    residuals (checks and reading), priors (coefficients and reading) and, with a budget,
-    sensitivity (budget, of, components and reading).
+    residuals (checks and reading), priors (coefficients and reading), with a budget or a run
+    influence (question, value, lower, upper, parts and reading), and with a budget sensitivity
+    (budget, of, components and reading).
     """
-    from bayescale.cli.inputs import find_law, flop_budget, whole
+    from bayescale.cli.inputs import find_law, flop_budget, single, whole
     from bayescale.cli.saved import check_ungrouped, open_fit
 
     show, sown = printer(json, False), whole("--seed", seed)
@@ -88,13 +98,18 @@ def check(
     extra = [name for name, value in given.items() if value is not None]
     if wanted is None and extra:
         raise InputError(f"{extra[0]} is about --budget, and none is given")
+    run = single("input", inputs or [])
+    if run and wanted is not None:
+        raise InputError("ask of a run (N=7B D=2T) or of a --budget, one at a time")
     if plot is not None:
         from bayescale.cli.plans import check_plot_path
 
         check_plot_path(plot)
     fitted = open_fit(fit, find_law(law) if law else None)
-    if wanted is not None and group is None:
+    if (wanted is not None and group is None) or run:
         check_ungrouped(fitted, fit)
+    if run and (missing := [name for name in fitted.law.inputs if name not in run]):
+        raise InputError(f"the run lacks {', '.join(missing)}; give every input of the law")
 
     with progress_bar("check") as report:
         document = _found(fitted, sown, report)
@@ -105,6 +120,9 @@ def check(
             table = prior_sensitivity(fitted, wanted, of=of, group=group, **options)
             about = {"budget": wanted, "of": table.attrs["of"]}
             document["sensitivity"] = about | _rows(table, "components")
+        if (wanted is not None or run) and fitted.runs is not None and group is None:
+            report("the answer without some of the runs")
+            document["influence"] = _influence(fitted, wanted, of, options, run, sown)
         if plot is not None:
             report("drawing")
             _plot(fitted, plot)
@@ -128,6 +146,22 @@ def _found(fit: Fit, seed: int, report: Any) -> dict[str, Any]:
     return {name: told[name] for name in kept} | {"residuals": residuals, "priors": priors}
 
 
+def _influence(
+    fit: Fit,
+    budget: float | None,
+    of: str | None,
+    options: Mapping[str, Any],
+    run: Mapping[str, Any],
+    seed: int,
+) -> dict[str, Any]:
+    """What an answer would be without some of the runs."""
+    from bayescale.checking.influence import influence
+
+    table = influence(fit, budget, of=of, seed=seed, progress=False, options=options, **run)
+    kept = ("question", "of", "value", "lower", "upper")
+    return {name: table.attrs[name] for name in kept} | _rows(table, "parts")
+
+
 def _rows(table: pd.DataFrame, what: str) -> dict[str, Any]:
     """A table's rows under a name, and its reading."""
     return {what: table.reset_index().to_dict("records"), "reading": table.attrs["reading"]}
@@ -147,14 +181,32 @@ def _show_found(document: Mapping[str, Any]) -> None:
     from bayescale.cli.results import show_trust
 
     show_trust(document)
-    for part in ("residuals", "priors", "sensitivity"):
+    for part in ("residuals", "priors", "influence", "sensitivity"):
         if part in document:
             say()
             say(part, "bold")
             say(document[part]["reading"])
+    if "influence" in document:
+        say()
+        _show_influence(document["influence"])
     if "sensitivity" in document:
         say()
         _show_sensitivity(document["sensitivity"])
+
+
+def _show_influence(found: Mapping[str, Any]) -> None:
+    from bayescale.cli.output import Span, aside, show
+    from bayescale.common.quantities import format_number
+
+    write = (lambda x: f"{x:.4f}") if found["of"] == "loss" else format_number
+
+    def span(one: Mapping[str, Any]) -> Span:
+        return Span(*(write(one[end]) for end in ("value", "lower", "upper")))
+
+    rows: list[list[str | Span]] = [["(all runs)", span(found), ""]]
+    rows += [[one["without"], span(one), f"{one['shift']:+.2f}"] for one in found["parts"]]
+    show(["without", found["question"], "shift"], rows, left=["without"])
+    aside("Each from an exact refit; shift in half-widths of the interval with all runs.")
 
 
 def _show_sensitivity(found: Mapping[str, Any]) -> None:

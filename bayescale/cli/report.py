@@ -72,6 +72,12 @@ def report(
         Path | None,
         typer.Option("--backtest-table", metavar="CSV", help="A backtest made before."),
     ] = None,
+    influence: Annotated[
+        bool,
+        typer.Option(
+            "--influence", help="Fit again without parts of the runs: which the plan hangs on."
+        ),
+    ] = False,
     within: Within = "0.005",
     fixed: Fixed = None,
     choose: Choose = None,
@@ -101,8 +107,7 @@ def report(
     from bayescale.cli.saved import open_fits
 
     share, sown = probability(prob), whole("--seed", seed)
-    if budget is not None:
-        flop_budget(budget)
+    flops = None if budget is None else flop_budget(budget).flops
     give_up = number("--within", within)
     ends = None if span is None else _span(span)
     options = plan_options(fixed, choose, bounds, cost)
@@ -121,6 +126,15 @@ def report(
     elif backtest:
         tested = _backtest(next(iter(loaded.values())), sown)
 
+    told = None
+    if influence:
+        if flops is None:
+            raise InputError("--influence is about the plan for a --budget; give one")
+        from bayescale.checking.influence import influence as without
+
+        first = next(iter(loaded.values()))
+        told = without(first, flops, of="loss", seed=sown, options=options)
+
     from bayescale.common.progress import progress_bar
     from bayescale.report import write_report
 
@@ -135,6 +149,7 @@ def report(
             prob=share,
             within=give_up,
             backtest=tested,
+            influence=told,
             seed=sown,
             **options,
         )

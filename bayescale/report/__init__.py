@@ -34,6 +34,7 @@ def write_report(
     fixed: Mapping[str, float] | None = None,
     bounds: Mapping[str, tuple[float, float]] | None = None,
     backtest: pd.DataFrame | None = None,
+    influence: pd.DataFrame | None = None,
     seed: int = 0,
 ) -> None:
     """Write a report on what to train: an HTML page that needs nothing but a browser.
@@ -67,6 +68,8 @@ def write_report(
     backtest
         How the law predicted the largest of these runs from smaller ones, one row a prediction:
         ``loss`` observed and the predictive quantiles ``q05``, ``q50`` and ``q95``, nats.
+    influence
+        What :func:`bayescale.influence` found of the budget: which runs the answer hangs on.
     seed
         Of the noise of predicted runs.
 
@@ -102,6 +105,7 @@ def write_report(
         within=within,
         options=options,
         backtest=backtest,
+        influence=influence,
         seed=seed,
     )
     text = page(found)

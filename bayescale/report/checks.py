@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bayescale.checking.influence import TELLING
 from bayescale.checking.residual_checks import quantity_words
 from bayescale.common.quantities import format_number
 from bayescale.common.version import __version__
@@ -46,8 +47,19 @@ def checks(found: Content) -> list[Check]:
         _bounds(found),
         *_left_over(found),
         _held(found),
+        *_hangs_on(found),
         *_rivals(found),
     ]
+
+
+def _hangs_on(found: Content) -> list[Check]:
+    """Which runs the answer hangs on, where that was worked out."""
+    table = found.influence
+    if table is None or table.empty:
+        return []
+    telling = bool((table["shift"].abs() >= TELLING).any())
+    words = _sentence(table.attrs["reading"])
+    return [Check("What it hangs on", "caution" if telling else "passed", words)]
 
 
 def _sampler(found: Content) -> list[Check]:

@@ -63,7 +63,7 @@ class Content:
         ``compare`` of all fits, or why it cannot be; None of one fit.
     residuals
         ``check_residuals`` of the fit that answers, or why there are none.
-    backtest
+    backtest, influence
         As given.
     seed
         Of the noise of predictions.
@@ -84,6 +84,7 @@ class Content:
     scores: pd.DataFrame | str | None
     residuals: pd.DataFrame | str
     backtest: pd.DataFrame | None
+    influence: pd.DataFrame | None
     seed: int
 
     @property
@@ -122,6 +123,7 @@ def content(
     within: float,
     options: Mapping[str, Any],
     backtest: pd.DataFrame | None,
+    influence: pd.DataFrame | None,
     seed: int,
 ) -> Content:
     """Work out everything that a report says."""
@@ -162,6 +164,7 @@ def content(
         scores=_scores(fits),
         residuals=_residuals(fit, seed),
         backtest=backtest,
+        influence=influence,
         seed=seed,
     )
 
