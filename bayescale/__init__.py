@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from bayescale.fitting.inference import CALIBRATED, fit, model, prior
     from bayescale.fitting.published_priors import published_priors
     from bayescale.fitting.refits import refit
+    from bayescale.prediction.forecasts import forecast, outcome
     from bayescale.prediction.predict import interval, predict, simulate
     from bayescale.report import write_report
     from bayescale.tables.bundled import list_runs, load_runs
@@ -69,6 +70,7 @@ _HOME = {
     "fitting.inference": ("CALIBRATED", "fit", "model", "prior"),
     "fitting.published_priors": ("published_priors",),
     "fitting.refits": ("refit",),
+    "prediction.forecasts": ("forecast", "outcome"),
     "prediction.predict": ("interval", "predict", "simulate"),
     "decisions.allocation": ("AllocationWarning", "allocate"),
     "decisions.budgets": ("parse_budget",),
@@ -126,6 +128,7 @@ __all__ = [
     "exponent",
     "fit",
     "floor",
+    "forecast",
     "gamma_prior",
     "group",
     "influence",
@@ -144,6 +147,7 @@ __all__ = [
     "nested",
     "next_runs",
     "normal",
+    "outcome",
     "parse_budget",
     "plotting",
     "predict",

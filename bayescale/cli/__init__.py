@@ -16,7 +16,7 @@ from typing import Annotated, Any, TextIO
 import typer
 from typer.core import TyperGroup
 
-from bayescale.cli import backtest, check, fit, next, report, template, use
+from bayescale.cli import backtest, check, fit, forecast, next, report, template, use
 from bayescale.common.errors import InputError
 from bayescale.common.version import __version__
 from bayescale.common.wording import at_prompt
@@ -212,6 +212,8 @@ for command in (
     next.next,
     use.compare,
     backtest.backtest,
+    forecast.forecast,
+    forecast.outcome,
     report.report,
     demo,
 ):

@@ -181,17 +181,15 @@ def _show_found(document: Mapping[str, Any]) -> None:
     from bayescale.cli.results import show_trust
 
     show_trust(document)
-    for part in ("residuals", "priors", "influence", "sensitivity"):
+    tables = {"influence": _show_influence, "sensitivity": _show_sensitivity}
+    for part in ("residuals", "priors", *tables):
         if part in document:
             say()
             say(part, "bold")
             say(document[part]["reading"])
-    if "influence" in document:
-        say()
-        _show_influence(document["influence"])
-    if "sensitivity" in document:
-        say()
-        _show_sensitivity(document["sensitivity"])
+            if part in tables:
+                say()
+                tables[part](document[part])
 
 
 def _show_influence(found: Mapping[str, Any]) -> None:

@@ -123,7 +123,7 @@ def content(
     within: float,
     options: Mapping[str, Any],
     backtest: pd.DataFrame | None,
-    influence: pd.DataFrame | None,
+    influence: pd.DataFrame | None = None,
     seed: int,
 ) -> Content:
     """Work out everything that a report says."""

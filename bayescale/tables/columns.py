@@ -267,7 +267,7 @@ def _from_text(table: pd.DataFrame, quantity: str, column: str, pattern: str) ->
             code="no-pattern",
         )
     note = f"as told, the number in {pattern!r}"
-    return Column(column, values, -1.0, note, "", wrong, told=True)
+    return Column(f"{column}:{pattern}", values, -1.0, note, "", wrong, told=True)
 
 
 def size_hint(table: pd.DataFrame, labels: list[str]) -> str:

@@ -227,7 +227,7 @@ def _settings(
         # A sweep tries the same values everywhere; an outcome seldom comes twice.
         sets = groups[column].agg(lambda x: tuple(sorted(map(str, set(x)))))
         common = sets.value_counts().iloc[0] if len(sets) else 0
-        few = runs[column].nunique() <= max(2, len(runs) // 4)
+        few = runs[column].nunique() <= 2 * groups[column].nunique().max()
         if common >= 0.6 * len(sets) and few:
             swept.append(column)
     return swept, seeds

@@ -75,7 +75,7 @@ def test_a_report_replaces_a_report_and_nothing_else(saved, tmp_path):
         (["-o", "report.pdf"], "ends in .html"),
         (["-o", "nowhere/report.html"], "folder nowhere does not exist"),
         (["-o", "r.html"], "give a budget"),
-        (["--budget", "lots", "-o", "r.html"], "--budget: 'lots'"),
+        (["--budget", "lots", "-o", "r.html"], "--budget: budget 'lots' is not understood"),
         (["--budget", "1e23", "--span", "1e22", "-o", "r.html"], "is not LOW:HIGH"),
         (["--budget", "1e23", "--prob", "90", "-o", "r.html"], "--prob is a probability"),
         (["--backtest", "--budget", "1e23", "-o", "r.html"], "holds no runs"),
