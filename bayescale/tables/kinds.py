@@ -91,8 +91,8 @@ def _chart_error(raw: RawTable, runs: dict[str, str]) -> InputError:
     ends = [f"{run} at {_last(raw.frame, column)}" for run, column in runs.items()]
     how = here(python="sizes='sizes.csv'", prompt="--sizes sizes.csv")
     return InputError(
-        f"{raw.name} is the export of a tracker's chart: {len(runs)} run{'s' * (len(runs) > 1)} side by side, a row a "
-        f"step ({listed(ends, 4)}). It holds no model sizes and no tokens. Export the table of "
+        f"{raw.name} is the export of a tracker's chart: {len(runs)} run{'s' * (len(runs) > 1)} "
+        f"side by side, a row a step ({listed(ends, 4)}). It holds no model sizes and no tokens. Export the table of "
         "runs instead (its columns for parameters, tokens and final loss), or write a small table "
         f"with the columns run, N and D, one row a run, and give it with {how}",
         code="chart-export",
