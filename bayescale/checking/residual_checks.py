@@ -36,6 +36,9 @@ _FEW = 20
 _LARGE = 1.5
 #: A run with such a score is worth a look of its own.
 _FAR = 3.0
+#: Robust deviations from which on a run misses the law, how many misses have a direction, and the
+#: fewest runs that are asked.
+_MISFIT, _SEVERAL, _FEWEST_MISFITS = 2.5, 3, 12
 _WORDS = {"flops": "training compute", "tokens_per_parameter": "tokens per parameter"}
 
 
@@ -129,7 +132,8 @@ def check_residuals(
         "doubtful": found.table.attrs["doubtful"],
         "ok": bool(table.ok.all()),
     }
-    table.attrs["reading"] = " ".join([*_reading(table), *_far_off(found.table)])
+    said = [*_reading(table), *_upwards(found.table), *_far_off(found.table)]
+    table.attrs["reading"] = " ".join(said)
     return table
 
 
@@ -265,6 +269,23 @@ def _far_off(table: pd.DataFrame) -> list[str]:
         for label, row in far.iterrows()
     ]
     return [f"Look at {'run' if len(each) == 1 else 'runs'} {listed(each)} first."]
+
+
+def _upwards(left: pd.DataFrame) -> list[str]:
+    """What is said where runs miss the law upwards, and hardly any downwards."""
+    rest = left["residual"].to_numpy(float)
+    spread = 1.4826 * np.median(np.abs(rest - np.median(rest)))
+    if len(rest) < _FEWEST_MISFITS or spread == 0:
+        return []
+    far = (rest - np.median(rest)) / spread
+    above, below = int((far > _MISFIT).sum()), int((far < -_MISFIT).sum())
+    if above < _SEVERAL or above < 5 * below:
+        return []
+    return [
+        f"Misfits are mostly upwards: {above} of {len(rest)} runs lie far above their prediction "
+        f"and {below or 'none'} as far below. Badly tuned runs do that, and pull a law up: take the "
+        "best of each configuration, or leave those runs out, and see what changes."
+    ]
 
 
 def _reading(table: pd.DataFrame) -> list[str]:

@@ -92,9 +92,10 @@ def _chart_error(raw: RawTable, runs: dict[str, str]) -> InputError:
     how = here(python="sizes='sizes.csv'", prompt="--sizes sizes.csv")
     return InputError(
         f"{raw.name} is the export of a tracker's chart: {len(runs)} run{'s' * (len(runs) > 1)} "
-        f"side by side, a row a step ({listed(ends, 4)}). It holds no model sizes and no tokens. Export the table of "
-        "runs instead (its columns for parameters, tokens and final loss), or write a small table "
-        f"with the columns run, N and D, one row a run, and give it with {how}",
+        f"side by side, a row a step ({listed(ends, 4)}). It holds no model sizes and no tokens. "
+        "Export the table of runs instead (its columns for parameters, tokens and final loss), or "
+        "write a small table with the columns run, N and D, one row a run, and give it with "
+        f"{how}",
         code="chart-export",
     )
 

@@ -351,3 +351,19 @@ def test_bands_are_wider_for_a_surer_pass(quick):
         assert (one.edge < other.edge).all()
     assert (narrow.pit.upper <= wide.pit.upper).all()
     assert (narrow.pit.upper < wide.pit.upper).any()
+
+
+def test_misfits_that_are_mostly_upwards_are_said_to_be():
+    rng = np.random.default_rng(8)
+    n, d = (x.ravel() for x in np.meshgrid([2e7, 1e8, 4e8, 1e9], [1e9, 4e9, 1e10, 4e10, 1e11]))
+    loss = dense(n, d, **dense.published["besiroglu2024"].values)
+    even = loss * np.exp(0.003 * rng.standard_normal(20))
+    said = {}
+    for name, lifted in (("even", 0.0), ("badly tuned", 0.06)):
+        off = np.where(np.arange(20) % 5 == 2, 1 + lifted, 1.0)
+        runs = pd.DataFrame({"N": n, "D": d, "loss": even * off})
+        fit = bs.fit(dense, runs, method="laplace", seed=1)
+        said[name] = bs.check_residuals(fit).attrs["reading"]
+    assert "mostly upwards" not in said["even"]
+    assert "Misfits are mostly upwards: 4 of 20 runs" in said["badly tuned"]
+    assert "none as far below" in said["badly tuned"]
