@@ -283,8 +283,8 @@ def _upwards(left: pd.DataFrame) -> list[str]:
         return []
     return [
         f"Misfits are mostly upwards: {above} of {len(rest)} runs lie far above their prediction "
-        f"and {below or 'none'} as far below. Badly tuned runs do that, and pull a law up: take the "
-        "best of each configuration, or leave those runs out, and see what changes."
+        f"and {below or 'none'} as far below. Badly tuned runs do that, and pull a law up: take "
+        "the best of each configuration, or leave those runs out, and see what changes."
     ]
 
 
