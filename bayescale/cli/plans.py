@@ -84,6 +84,8 @@ def allocation_document(
                     {"value": float(value), "probability": count / counts.sum()}
                     for value, count in zip(values, counts, strict=True)
                 ]
+        if {"D", "D_unique"} <= set(fit.law.inputs):
+            entry["passes"] = summary(at["D"] / at["D_unique"], prob)
         entry["loss"] = summary(at.loss, prob)
         budgets.append(entry)
     return {**head_of(fit, prob), "budgets": budgets}
@@ -149,6 +151,7 @@ def decision_document(
                 ),
                 "extrapolation": float(at.extrapolation),
                 "plan": {name: float(at[name]) for name in fit.law.inputs},
+                **_passes(at),
                 "expected_loss": float(at.expected_loss),
                 "loss": summary(at.loss, prob),
                 "expected_regret": float(at.expected_regret),
@@ -165,6 +168,13 @@ def decision_document(
     return {**head_of(fit, prob), "within": float(plan.attrs["within"]), "budgets": budgets}
 
 
+def _passes(at: xr.Dataset) -> dict[str, float]:
+    """Passes over the different tokens of a plan, where it has both counts."""
+    if not {"D", "D_unique"} <= set(at.data_vars):
+        return {}
+    return {"passes": float(at["D"] / at["D_unique"])}
+
+
 def show_decision(document: Mapping[str, Any]) -> None:
     """The plan of least expected loss, in words."""
     share, unit = percent(document["prob"]), short_unit(document["loss_unit"])
@@ -172,6 +182,8 @@ def show_decision(document: Mapping[str, Any]) -> None:
         if i:
             say()
         say(f"With {format_number(one['budget'])} FLOP train {_plan(one['plan'])}.", "bold")
+        if "passes" in one:
+            say(f"That is {one['passes']:.3g} passes over the different tokens.", indent=2)
         for chip, count in one.get("chip_hours", {}).items():
             say(f"That is {format_number(count)} hours of one {chip} of its peak.", indent=2)
         loss, regret = one["loss"], one["regret"]

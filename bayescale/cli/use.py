@@ -175,7 +175,7 @@ def allocate(
     chip_hours (by chip, where one is known), extrapolation (over the compute of the largest fitted
     run, or null), at_bound (share of draws whose optimum a bound decides), and median, lower and
     upper of every input and of loss; a listed input has choices too, the probability that each
-    value is the best.
+    value is the best; passes over the different tokens, where the law counts them.
     """
     from bayescale.cli.inputs import flop_budget
     from bayescale.cli.plans import chip_hours

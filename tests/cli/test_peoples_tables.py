@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import bayescale as bs
+from bayescale import models
 from bayescale.models import dense
 from command_line import error, run
 
@@ -197,6 +199,17 @@ def test_different_tokens_follow_from_epochs(tmp_path):
     found, said = read(save(tmp_path / "a.csv", table))
     np.testing.assert_allclose(found["D_unique"], table.D / 4)
     assert "D_unique worked out: D / epochs" in said
+
+
+def test_passes_over_the_data_stand_beside_every_plan(tmp_path):
+    fit = tmp_path / "published.nc"
+    repetition = models.repetition
+    bs.published(repetition, next(iter(repetition.published))).save(fit)
+    options = ("--budget", "1e22", "--fixed", "D_unique=2e10")
+    plan = json.loads(run("decide", fit, *options, "--json").stdout)["budgets"][0]
+    assert plan["passes"] == pytest.approx(plan["plan"]["D"] / 2e10)
+    assert "passes over the different tokens" in run("decide", fit, *options).stdout
+    assert "passes" in run("allocate", fit, *options).stdout
 
 
 def test_sizes_out_of_names_by_a_stated_pattern(tmp_path):
