@@ -224,7 +224,7 @@ def test_sizes_out_of_names_by_a_stated_pattern(tmp_path):
 
 def test_all_that_is_unclear_is_said_at_once(tmp_path):
     table = ladder(noise=0)
-    names = [f"moe.model-{n / 1e6:.0f}m.seed1" for n in table.N]
+    names = [f"moe.model-{n / 1e6:.0f}m.seed{i}" for i, n in enumerate(table.N)]
     rows = pd.DataFrame({
         "Name": names, "State": "failed", "optim/n_tokens": table.D, "model.number_of_experts": 8,
         "eval/ppl//data/c4.jsonl": np.exp(table.loss), "eval/ppl//data/wiki.jsonl": 9 + table.loss,
