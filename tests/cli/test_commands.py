@@ -586,7 +586,7 @@ def test_a_figure_is_drawn(command, saved, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--budget", "lots"], "--budget: 'lots' is not a number"),
+        (["--budget", "lots"], "--budget: budget 'lots' is not understood"),
         (["--budget", "1e5"], "below the smallest plausible run"),
         (["--budget", "1e23", "--fixed", "S=0.5"], "'S'"),
         (["--budget", "1e23", "--fixed", "N=1B,2B"], "takes one value, not 2"),
@@ -631,7 +631,9 @@ def test_decide_in_words(saved):
     assert re.search(
         r"Any N from \S+ to \S+ \(and D from \S+ to \S+ to match\) costs at most", text
     )
-    assert "82.9x the compute of the largest fitted run: the interval holds only if" in text
+    # How often such intervals held where that was measured, not that they hold if the law does.
+    assert "82.9x the compute of the largest fitted run; 90 % intervals of such fits held" in text
+    assert "of losses on measured dense series, where it says 90" in text
 
 
 def test_decide_with_nothing_free_and_nothing_uncertain(folder):
