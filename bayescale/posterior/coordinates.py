@@ -263,8 +263,8 @@ def find_coordinates(
             found, centre = unit_term, typical
             break
     coupled = {} if under or not plain else _coupled_slopes(law, priors, fixed, moved, base)
-    whole = not any(name in fixed for name in additive)
-    return Coordinates(everything, amplitudes, moved, under, found, coupled, centre, whole)
+    complete = not any(name in fixed for name in additive)
+    return Coordinates(everything, amplitudes, moved, under, found, coupled, centre, complete)
 
 
 _NUDGE = 1e-3  # of a count, in logs: the slope need be no better than this, being but a unit

@@ -160,9 +160,9 @@ class Field:
         return tuple((one.spread, one.names, len(one.shift)) for one in self.components)
 
     @property
-    def members(self) -> dict[str, np.ndarray]:
+    def members(self) -> dict[str, Any]:
         """What the density needs to know, by name: rows of a number a run, and numbers."""
-        found: dict[str, np.ndarray] = {}
+        found: dict[str, Any] = {}
         for one in self.components:
             for name, column in zip(one.names, one.columns.T, strict=True):
                 found[f"member_{name}"] = column

@@ -23,7 +23,8 @@ from bayescale.sampling.modes import find_mode
 from properties import examples
 
 EVERY = laws()
-COUNTS, SHARES, WHOLE = (1e7, 1e12), ("S", "S_experts"), ("G", "experts")
+COUNTS, BUDGETS = (1e7, 1e12), (1e17, 1e22)
+SHARES, WHOLE = ("S", "S_experts"), ("G", "experts")
 
 
 def design(law, count=20, seed=0):
@@ -36,7 +37,8 @@ def design(law, count=20, seed=0):
         elif name in WHOLE:
             columns[name] = rng.integers(1, 64, count) * 1.0
         else:
-            columns[name] = np.exp(rng.uniform(*np.log(COUNTS), count))
+            ends = BUDGETS if name == "flops" else COUNTS
+            columns[name] = np.exp(rng.uniform(*np.log(ends), count))
     return pd.DataFrame(columns | {"loss": rng.uniform(2, 4, count)})
 
 
