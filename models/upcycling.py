@@ -16,14 +16,20 @@ the local exponents at the centre of the data.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from bayescale.cost import upcycling_flops
 from bayescale.language.law import Coefficients, law
 from bayescale.language.maths import exp, log
 from bayescale.language.priors import amplitude, exponent, floor, normal
+from bayescale.language.variables import VARIABLES
 
 __all__ = ["upcycling", "upcycling_tokens"]
+
+PARENT = replace(
+    VARIABLES["N"], description="parameters of the dense parent, without embeddings", aliases=()
+)
 
 PUBLISHED = {
     "liew2025": Coefficients(
@@ -31,7 +37,7 @@ PUBLISHED = {
                 "beta": 0.112, "E": 0.165},
         source="Liew et al. 2025, Table 2, upcycled, eight experts of which two are active",
         certainty="notes",
-        note="Whether N_1 counts embeddings is not known.",
+        note="N_1 leaves out embeddings: the counts of the runs are too small to hold them.",
     ),
 }  # fmt: skip
 
@@ -51,7 +57,7 @@ def _raw(c: dict[str, Any], reference: dict[str, float]) -> dict[str, Any]:
     return _raw_tokens(c, reference) | {"B": c["B"] * reference["N"] ** c["beta"]}
 
 
-@law(published=PUBLISHED, cost=upcycling_flops, raw=_raw)
+@law(published=PUBLISHED, cost=upcycling_flops, raw=_raw, variables=(PARENT,))
 def upcycling(
     N: Any,
     D_dense: Any,
@@ -70,7 +76,7 @@ def upcycling(
     Parameters
     ----------
     N
-        Parameters of the dense parent.
+        Parameters of the dense parent, without embeddings.
     D_dense
         Tokens that the dense parent was trained on.
     D_upcycled

@@ -21,7 +21,7 @@ __all__ = ["template"]
 
 _KINDS = (".csv", ".tsv", ".jsonl", ".parquet")
 #: Measured runs to show, the likeliest to be like somebody's own first.
-_TABLES = ("olmo_ladder", "frantar2023_t5", "clark2022", "muennighoff2023")
+_TABLES = ("olmo_ladder", "frantar2023_t5", "clark2022", "muennighoff2023", "liew2025")
 
 
 def template(
@@ -88,6 +88,8 @@ def example_runs(law: Law) -> tuple[pd.DataFrame, str]:
     for name in _TABLES:
         runs = load_runs(name)
         runs = runs[~runs["target"]] if "target" in runs else runs
+        if name == "liew2025":  # one configuration: the law knows nothing of experts
+            runs = runs.query("experts == 8 and top_k == 2")
         try:
             columns = read_columns(runs, (*law.inputs, "loss"), extra=law.variables)
         except InputError:

@@ -132,6 +132,15 @@ def test_every_law_has_a_template_that_it_can_be_fitted_to(tmp_path, law):
     assert found.attrs["simulated"] == (example_runs(law)[1] == "simulated runs")
 
 
+def test_a_template_of_upcycled_runs_says_whose_size_n_is(tmp_path):
+    path = tmp_path / "runs.csv"
+    said = " ".join(run("template", path, "--law", "upcycling").stdout.split())
+    assert "N: parameters of the dense parent, without embeddings" in said
+    assert "150 measured runs of Liew et al. 2025" in said
+    # One configuration: two runs that differ in experts alone would look like repeats.
+    assert not pd.read_csv(path).duplicated(["N", "D_dense", "D_upcycled"]).any()
+
+
 def test_a_template_replaces_nothing_unasked(tmp_path):
     path = tmp_path / "runs.csv"
     path.write_text("precious")

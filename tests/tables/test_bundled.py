@@ -20,6 +20,9 @@ ROWS = {
     "clark2022": 223,
     "krajewski2024_optimal": 7,
     "krajewski2024_design": 78,
+    "liew2025": 479,
+    "marin_moe": 37,
+    "marin_optimizers": 32,
 }
 # Blank where a run has no such property; everything else is complete.
 BLANK = {"olmo_ladder": {"chinchilla_multiplier"}, "muennighoff2023": {"seed"}}
@@ -31,6 +34,8 @@ INPUTS = {
     "clark2022": ["N", "N_active", "S", "experts", "D", "flops", "loss"],
     "krajewski2024_optimal": ["N", "N_active", "S", "expansion", "G", "D", "flops", "loss"],
     "krajewski2024_design": ["N", "N_active", "S", "expansion", "G", "D", "flops"],
+    "liew2025": ["N", "D_dense", "D_upcycled", "experts", "loss"],
+    "marin_moe": ["N", "N_active", "S", "experts", "D", "flops", "loss"],
 }
 
 every_table = pytest.mark.parametrize("name", ROWS)
@@ -73,8 +78,9 @@ def test_attributes_are_complete(name):
     for key in ("title", "kind", "source", "citation", "identifier", "origin", "terms", "notes"):
         assert isinstance(attrs[key], str)
         assert attrs[key]
-    assert attrs["identifier"].startswith("arXiv:")
-    assert attrs["identifier"] in attrs["citation"]
+    assert attrs["identifier"].startswith(("arXiv:", "marin-community/marin "))
+    if attrs["identifier"].startswith("arXiv:"):
+        assert attrs["identifier"] in attrs["citation"]
     assert "://" not in " ".join(str(value) for value in attrs.values())
     assert list(attrs["units"]) == list(attrs["columns"]) == list(runs.columns)
     assert all(attrs["columns"].values())
@@ -232,6 +238,49 @@ def test_krajewski_counts_follow_the_paper():
     assert optimal["flops"].div(6 * optimal["N_active"] * optimal["D"]).between(1.04, 1.13).all()
     np.testing.assert_array_equal(design["N_active"], 12 * design["width"] ** 2 * design["depth"])
     assert set(design["G"]) == {1, 2, 4, 8, 16}
+
+
+def test_liew_tells_the_parent_from_the_mixture():
+    runs = load_runs("liew2025")
+    assert "parent" in runs.attrs["columns"]["N"]
+    # Three quarters of a parent's parameters are feed-forward: those are what is copied.
+    for column, copies in (("mixture_N_total", "experts"), ("mixture_N_active", "top_k")):
+        expected = runs["N"] * (1 + 0.75 * (runs[copies] - 1))
+        np.testing.assert_allclose(runs[column], expected, rtol=4e-4)
+    with pytest.raises(InputError):  # the parent's size gives no sparsity of the mixture
+        read_columns(runs, ["S"])
+    with pytest.raises(InputError):
+        read_columns(runs, ["flops"])
+    table_2 = runs.query("experts == 8 and top_k == 2")
+    assert table_2.groupby("N").size().tolist() == 6 * [25]
+    assert not runs.duplicated(["N", "experts", "top_k", "D_dense", "D_upcycled"]).any()
+    # Published Table 2 describes them to about one per cent.
+    law = 16.3 * table_2["D_dense"] ** -0.043
+    law *= table_2["D_upcycled"] ** (7.98e-4 * np.log(table_2["D_dense"]) - 0.085)
+    law += 8.53 * table_2["N"] ** -0.112 + 0.165
+    error = np.log(law / table_2["loss"])
+    assert np.sqrt((error**2).mean()) == pytest.approx(0.0103, abs=2e-4)
+
+
+def test_marin_mixtures_are_two_groups():
+    runs = load_runs("marin_moe")
+    assert runs["recipe"].value_counts().to_dict() == {"overtrained": 26, "experts": 11}
+    grid, sweep = (runs[runs["recipe"] == name] for name in ("overtrained", "experts"))
+    ratio = (grid["D"] / grid["N_active"]).round()
+    assert set(ratio) == {30, 60, 150, 300, 600}
+    np.testing.assert_allclose(grid["flops"], 6 * grid["N_active"] * grid["D"], rtol=1e-5)
+    assert (sweep["flops"] / (6 * sweep["N_active"] * sweep["D"])).between(1.49, 2.2).all()
+    falling = sweep.sort_values("experts").groupby("D")["loss"].diff().dropna()
+    assert (falling < 0).all()
+
+
+def test_marin_optimizers_pair_by_configuration():
+    runs = load_runs("marin_optimizers")
+    assert runs["optimizer"].value_counts().to_dict() == {"adamw": 18, "muon": 14}
+    sides = runs.pivot(index=["N", "D"], columns="optimizer", values="loss")
+    both = sides.dropna()
+    assert len(both) == 14
+    assert (both["muon"] < both["adamw"]).all()
 
 
 def test_flags_can_choose_rows():
