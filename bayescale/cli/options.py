@@ -222,7 +222,7 @@ BudgetToAnswer = Annotated[Budget | None, option(
     "Training compute to answer for; ten times the largest fitted run if not given.", _budget)]
 Chip = Annotated[str | None, option(
     "--gpu CHIP", "Also hours of it: 'H100 at 40% MFU' beside every plan.")]
-Span = Annotated[tuple[float, float] | None, option(
+Span = Annotated[Any, option(
     "--span LOW:HIGH", "Budgets that the slider goes over.", _span)]
 Fixed = Annotated[list[str] | None, option(
     "--fixed NAME=VALUE", "Hold an input, or a setting of the cost model, at a value.")]
@@ -354,7 +354,7 @@ def with_groups(command: Callable[..., None]) -> Callable[..., None]:
         kind: Any = one.annotation
         if dataclasses.is_dataclass(kind):
             groups[one.name] = kind
-            parameters += inspect.signature(kind, eval_str=True).parameters.values()
+            parameters += inspect.signature(groups[one.name], eval_str=True).parameters.values()
         else:
             parameters.append(one)
 
