@@ -75,7 +75,7 @@ def check(
             document["sensitivity"] = about | _rows(table, "components")
         if (budget is not None or run) and fitted.runs is not None and group is None:
             report("the answer without some of the runs")
-            flops = budget and budget.flops
+            flops = None if budget is None else budget.flops
             document["influence"] = _influence(fitted, flops, of, options, run, seed)
         if plot is not None:
             from bayescale.cli.plans import write_plot

@@ -68,7 +68,11 @@ def next(
 
     from bayescale.decisions.next_runs import next_runs
 
-    asked: dict[str, Any] = {"budget": budget and budget.flops, "target": run or None, "most": most}
+    asked: dict[str, Any] = {
+        "budget": None if budget is None else budget.flops,
+        "target": run or None,
+        "most": most,
+    }
     asked |= {"batch": batch, "rank": rank, "seed": seed}
     with progress_bar("next") as report:
         report("what each run would teach")

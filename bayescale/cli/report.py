@@ -85,7 +85,7 @@ def report(
         write_report(
             loaded,
             output,
-            budget=budget and budget.text,
+            budget=None if budget is None else budget.text,
             span=span,
             question=question,
             prob=prob,
