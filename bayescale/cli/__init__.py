@@ -17,6 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from bayescale.cli import backtest, check, fit, forecast, next, report, template, use
+from bayescale.cli import options as opt
 from bayescale.common.errors import InputError
 from bayescale.common.version import __version__
 from bayescale.common.wording import at_prompt
@@ -54,7 +55,7 @@ def _manners(json: bool = False) -> Iterator[None]:
         try:
             yield
             sys.stdout.flush()
-        except InputError as error:
+        except (InputError, opt.Refused) as error:
             raise refuse(_as_options(str(error)), error.code) from error
         except KeyboardInterrupt:
             message("interrupted", "", "yellow")
@@ -179,9 +180,7 @@ def main(
 
 
 def demo(
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FOLDER", help="Where figures go.")
-    ] = Path("bayescale-demo"),
+    output: opt.Folder = Path("bayescale-demo"),
 ) -> None:
     """Show the package at work on real runs, with figures.
 
@@ -217,4 +216,4 @@ for command in (
     report.report,
     demo,
 ):
-    app.command(help=_unwrapped(command))(command)
+    app.command(help=_unwrapped(command))(opt.with_groups(command))

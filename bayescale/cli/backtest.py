@@ -5,28 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from bayescale.cli.options import (
-    Across,
-    AnyLaw,
-    BestOf,
-    Calibrated,
-    Checkpoints,
-    Columns,
-    Csv,
-    Cuts,
-    DropMissing,
-    Json,
-    Method,
-    Noise,
-    Order,
-    Seed,
-    Sizes,
-    Table,
-    Tail,
-    Where,
-    cut_options,
-    printer,
-)
+from bayescale.cli import options as opt
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,24 +14,16 @@ __all__ = ["backtest"]
 
 
 def backtest(
-    table: Table,
-    law: AnyLaw,
-    where: Where = None,
-    columns: Columns = None,
-    checkpoints: Checkpoints = None,
-    tail: Tail = None,
-    drop_missing: DropMissing = False,
-    best_of: BestOf = None,
-    across: Across = None,
-    sizes: Sizes = None,
-    cut: Cuts = None,
-    order: Order = "flops",
-    noise: Noise = None,
-    method: Method = "nuts",
-    calibrated: Calibrated = False,
-    seed: Seed = "0",
-    json: Json = False,
-    csv: Csv = False,
+    table: opt.Table,
+    law: opt.AnyLaw,
+    rows: opt.Rows = opt.Rows(),
+    cut: opt.Cuts = None,
+    order: opt.Order = "flops",
+    noise: opt.Noise = None,
+    method: opt.Method = "nuts",
+    calibrated: opt.Calibrated = False,
+    seed: opt.Seed = 0,
+    out: opt.Printed = opt.Printed(),
 ) -> None:
     """Fit the smaller runs, predict the larger ones, and say how well that went.
 
@@ -66,16 +37,9 @@ def backtest(
     its diagnostics), by_cut and by_distance (runs, inside_50, inside_80, inside_90, width, error,
     crps, log_score), and runs: one entry a cut and run, which is what --csv prints.
     """
-    from bayescale.cli.inputs import find_law, read_runs, show_understood, whole
+    from bayescale.cli.inputs import show_understood
 
-    show, sown = printer(json, csv), whole("--seed", seed)
-    shares = cut_options(cut)
-    chosen = find_law(law)
-    runs = read_runs(
-        table, where, columns=columns, checkpoints=checkpoints, tail=tail,
-        needs=drop_missing and (*chosen.inputs, "loss"), best_of=best_of, across=across,
-        sizes=sizes,
-    )  # fmt: skip
+    cuts, runs = opt.cut_options(cut), rows.read(table, (*law.inputs, "loss"))
     show_understood(runs)
 
     from bayescale.checking.validation import backtest as scored
@@ -84,8 +48,8 @@ def backtest(
     options: dict[str, Any] = {"method": method, **(CALIBRATED if calibrated else {})}
     if noise is not None:
         options["noise"] = noise
-    document = _document(scored(chosen, runs, order=order, seed=sown, **shares, **options))
-    show(document, document["runs"], _show)
+    document = _document(scored(law, runs, order=order, seed=seed, **cuts, **options))
+    out.show(document, document["runs"], _show)
 
 
 def _document(scores: pd.DataFrame) -> dict[str, Any]:
@@ -97,10 +61,8 @@ def _document(scores: pd.DataFrame) -> dict[str, Any]:
         for span, row in coverage(scores, by="beyond").iterrows():
             ends: Any = span
             distances.append({"from": ends.left, "to": ends.right, **row.to_dict()})
-    return {
-        "law": told["law"],
-        "table": told["name"],
-        "order": told["order"],
+    head = {"law": told["law"], "table": told["name"], "order": told["order"]}
+    return head | {
         "simulated": told["simulated"],
         "reading": by_cut.attrs["reading"],
         "trusted": [{"cut": cut, "trusted": ok} for cut, ok in told["trusted"].items()],

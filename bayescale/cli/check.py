@@ -3,29 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import typer
 
-from bayescale.cli import completion
-from bayescale.cli.options import (
-    Bounds,
-    Checkpoints,
-    Choose,
-    Columns,
-    Cost,
-    Csv,
-    FitFile,
-    Fixed,
-    Group,
-    Json,
-    OwnLaw,
-    Seed,
-    Tail,
-    plan_options,
-    printer,
-)
+from bayescale.cli import options as opt
 from bayescale.common.errors import InputError
 from bayescale.common.progress import progress_bar
 
@@ -38,39 +21,16 @@ __all__ = ["check", "check_law"]
 
 
 def check(
-    fit: FitFile,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="NAME=VALUE", help="A run, such as N=7B D=2T: which runs its loss hangs on."
-        ),
-    ] = None,
-    budget: Annotated[
-        str | None,
-        typer.Option(
-            "--budget",
-            metavar="FLOP",
-            help="Also what the plan for it hangs on: which runs, and the priors.",
-        ),
-    ] = None,
-    of: Annotated[
-        str | None,
-        typer.Option(
-            "--of", metavar="NAME", help="What of the plan: N, D or loss; by default the size."
-        ),
-    ] = None,
-    fixed: Fixed = None,
-    choose: Choose = None,
-    bounds: Bounds = None,
-    cost: Cost = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option("--plot", metavar="FILE", help="Draw prior and posterior: png, pdf, svg."),
-    ] = None,
-    group: Group = None,
-    law: OwnLaw = None,
-    seed: Seed = "0",
-    json: Json = False,
+    fit: opt.FitFile,
+    inputs: opt.RunToAsk = None,
+    budget: opt.BudgetOfPriors = None,
+    of: opt.OfPlan = None,
+    plans: opt.Plans = opt.Plans(),
+    plot: opt.PlotPriors = None,
+    group: opt.Group = None,
+    law: opt.OwnLaw = None,
+    seed: opt.Seed = 0,
+    json: opt.Json = False,
 ) -> None:
     """Check a fit: its draws, its residuals, and what the runs leave to the priors.
 
@@ -88,45 +48,42 @@ def check(
     influence (question, value, lower, upper, parts and reading), and with a budget sensitivity
     (budget, of, components and reading).
     """
-    from bayescale.cli.inputs import find_law, flop_budget, single, whole
-    from bayescale.cli.saved import check_ungrouped, open_fit
+    from bayescale.cli.inputs import check_ungrouped, open_fit, single
 
-    show, sown = printer(json, False), whole("--seed", seed)
-    options = plan_options(fixed, choose, bounds, cost)
-    wanted = None if budget is None else flop_budget(budget).flops
+    options = plans.options
     given = {"--of": of, "--group": group} | {f"--{n}": x for n, x in options.items()}
     extra = [name for name, value in given.items() if value is not None]
-    if wanted is None and extra:
+    if budget is None and extra:
         raise InputError(f"{extra[0]} is about --budget, and none is given")
     run = single("input", inputs or [])
-    if run and wanted is not None:
+    if run and budget is not None:
         raise InputError("ask of a run (N=7B D=2T) or of a --budget, one at a time")
-    if plot is not None:
-        from bayescale.cli.plans import check_plot_path
-
-        check_plot_path(plot)
-    fitted = open_fit(fit, find_law(law) if law else None)
-    if (wanted is not None and group is None) or run:
+    fitted = open_fit(fit, law)
+    if (budget is not None and group is None) or run:
         check_ungrouped(fitted, fit)
     if run and (missing := [name for name in fitted.law.inputs if name not in run]):
         raise InputError(f"the run lacks {', '.join(missing)}; give every input of the law")
 
     with progress_bar("check") as report:
-        document = _found(fitted, sown, report)
-        if wanted is not None:
+        document = _found(fitted, seed, report)
+        if budget is not None:
             from bayescale.checking.prior_sensitivity import prior_sensitivity
 
             report("the plan under other priors")
-            table = prior_sensitivity(fitted, wanted, of=of, group=group, **options)
-            about = {"budget": wanted, "of": table.attrs["of"]}
+            table = prior_sensitivity(fitted, budget.flops, of=of, group=group, **options)
+            about = {"budget": budget.flops, "of": table.attrs["of"]}
             document["sensitivity"] = about | _rows(table, "components")
-        if (wanted is not None or run) and fitted.runs is not None and group is None:
+        if (budget is not None or run) and fitted.runs is not None and group is None:
             report("the answer without some of the runs")
-            document["influence"] = _influence(fitted, wanted, of, options, run, sown)
+            flops = None if budget is None else budget.flops
+            document["influence"] = _influence(fitted, flops, of, options, run, seed)
         if plot is not None:
+            from bayescale.cli.plans import write_plot
+            from bayescale.plotting import plot_prior_posterior
+
             report("drawing")
-            _plot(fitted, plot)
-    show(document, [], _show_found)
+            write_plot(partial(plot_prior_posterior, fitted), plot)
+    opt.Printed(json).show(document, [], _show_found)
     if not document["diagnostics"]["ok"]:
         raise typer.Exit(1)
 
@@ -165,15 +122,6 @@ def _influence(
 def _rows(table: pd.DataFrame, what: str) -> dict[str, Any]:
     """A table's rows under a name, and its reading."""
     return {what: table.reset_index().to_dict("records"), "reading": table.attrs["reading"]}
-
-
-def _plot(fit: Fit, path: Path) -> None:
-    from functools import partial
-
-    from bayescale.cli.plans import write_plot
-    from bayescale.plotting import plot_prior_posterior
-
-    write_plot(partial(plot_prior_posterior, fit), path)
 
 
 def _show_found(document: Mapping[str, Any]) -> None:
@@ -228,35 +176,12 @@ def _show_sensitivity(found: Mapping[str, Any]) -> None:
 
 
 def check_law(
-    law: Annotated[
-        str,
-        typer.Argument(
-            metavar="LAW",
-            autocompletion=completion.laws,
-            help="FILE.py:NAME, MODULE:NAME, or a law of the package.",
-        ),
-    ],
-    table: Annotated[
-        str | None,
-        typer.Option(
-            "--runs",
-            metavar="RUNS",
-            autocompletion=completion.tables,
-            help="A table of the runs that the law is for.",
-        ),
-    ] = None,
-    where: Annotated[
-        str | None, typer.Option("--where", metavar="QUERY", help="Rows of it: a pandas query.")
-    ] = None,
-    columns: Columns = None,
-    checkpoints: Checkpoints = None,
-    tail: Tail = None,
-    fit: Annotated[
-        bool, typer.Option("--fit/--no-fit", help="Whether to fit losses simulated from it.")
-    ] = True,
-    seed: Seed = "0",
-    json: Json = False,
-    csv: Csv = False,
+    law: opt.LawToTry,
+    table: opt.RunsOfLaw = None,
+    rows: opt.Rows = opt.Rows(),
+    fit: opt.WithFit = True,
+    seed: opt.Seed = 0,
+    out: opt.Printed = opt.Printed(),
 ) -> None:
     """Try out a law of your own: its formula, its priors, and whether a fit finds the truth.
 
@@ -268,22 +193,18 @@ def check_law(
 
     The exit code is 1 if a check fails. JSON: law, passed and checks (name, passed, detail).
     """
-    from bayescale.cli.inputs import find_law, read_runs, show_understood, whole
+    from bayescale.cli.inputs import show_understood
 
-    show, sown = printer(json, csv), whole("--seed", seed)
-    if where is not None and table is None:
-        raise InputError("--where is about a table of --runs, and none is given")
-    tried = find_law(law)
-    runs = None
-    if table is not None:
-        runs = read_runs(table, where, columns=columns, checkpoints=checkpoints, tail=tail)
+    opt.check_where(rows, table)
+    runs = None if table is None else rows.read(table, law.inputs)
+    if runs is not None:
         show_understood(runs)
 
     from bayescale.checking.law_check import check_law as try_out
 
-    checks = try_out(tried, runs, seed=sown, fit=fit).to_dict("records")
+    checks = try_out(law, runs, seed=seed, fit=fit).to_dict("records")
     passed = all(row["passed"] for row in checks)
-    show({"law": tried.name, "passed": passed, "checks": checks}, checks, _show)
+    out.show({"law": law.name, "passed": passed, "checks": checks}, checks, _show)
     if not passed:
         raise typer.Exit(1)
 

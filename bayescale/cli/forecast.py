@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
-
-from bayescale.cli.options import FitFile, Force, Group, Json, OwnLaw, Seed, printer
+from bayescale.cli import options as opt
 from bayescale.common.errors import InputError
 
 __all__ = ["forecast", "outcome"]
 
 
 def forecast(
-    fit: FitFile,
-    inputs: Annotated[
-        list[str], typer.Argument(metavar="NAME=VALUE", help="The run's inputs, such as N=7B D=2T.")
-    ],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FILE", help="Where to keep the forecast.")
-    ],
-    group: Group = None,
-    law: OwnLaw = None,
-    seed: Seed = "0",
-    force: Force = False,
-    json: Json = False,
+    fit: opt.FitFile,
+    inputs: opt.RunToForecast,
+    output: opt.NewForecast,
+    group: opt.Group = None,
+    law: opt.OwnLaw = None,
+    seed: opt.Seed = 0,
+    force: opt.Force = False,
+    json: opt.Json = False,
 ) -> None:
     """Write down what is predicted of a run, before it is made.
 
@@ -41,21 +34,19 @@ def forecast(
     JSON: format, made, version, law, noise, options, seed, table, loss_unit, inputs, extrapolation,
     loss (median, intervals, quantiles) and seal.
     """
-    from bayescale.cli.inputs import single, whole
+    from bayescale.cli.inputs import open_one, single
     from bayescale.cli.output import as_json, write_file
-    from bayescale.cli.saved import open_one
     from bayescale.prediction.forecasts import forecast as foretold
 
-    show, sown = printer(json, False), whole("--seed", seed)
     run: dict[str, Any] = dict(single("input", inputs))
     fitted = open_one(fit, law, group)
     if fitted.runs is None or fitted.about["noise"] is None:
         raise InputError(f"{fit} was not fitted to runs, so it does not know how a run scatters")
     if missing := [name for name in fitted.law.inputs if name not in run]:
         raise InputError(f"the run lacks {', '.join(missing)}; give every input of the law")
-    told = foretold(fitted, seed=sown, **run)
+    told = foretold(fitted, seed=seed, **run)
     write_file(output, f"{as_json(told)}\n".encode(), force=force)
-    show(told | {"saved": str(output)}, [], _show_forecast)
+    opt.Printed(json).show(told | {"saved": str(output)}, [], _show_forecast)
 
 
 def _show_forecast(told: Mapping[str, Any]) -> None:
@@ -71,23 +62,11 @@ def _show_forecast(told: Mapping[str, Any]) -> None:
 
 
 def outcome(
-    forecast: Annotated[
-        Path | None,
-        typer.Argument(metavar="FORECAST", help="A file that bayescale forecast wrote."),
-    ] = None,
-    loss: Annotated[
-        str | None, typer.Option("--loss", metavar="LOSS", help="The loss that was measured.")
-    ] = None,
-    ledger: Annotated[
-        Path | None,
-        typer.Option(
-            "--ledger",
-            metavar="FILE",
-            help="Where outcomes are kept; ledger.jsonl beside the forecast, if not given.",
-        ),
-    ] = None,
-    force: Force = False,
-    json: Json = False,
+    forecast: opt.Forecast = None,
+    loss: opt.Loss = None,
+    ledger: opt.Ledger = None,
+    force: opt.Force = False,
+    json: opt.Json = False,
 ) -> None:
     """Say where the loss of a forecast run fell, and how often forecasts held so far.
 
@@ -99,18 +78,16 @@ def outcome(
     JSON: outcome (loss, pit, inside by probability, error, and what was forecast; null where only
     the ledger is shown), ledger (the file), outcomes (all of them) and reading.
     """
-    from bayescale.cli.inputs import number
     from bayescale.prediction.forecasts import coverage_words, read_forecast, read_ledger, record
     from bayescale.prediction.forecasts import outcome as fell
 
-    show = printer(json, False)
     if (forecast is None) != (loss is None):
         raise InputError("give a forecast and its --loss, or neither and a --ledger to show")
     if forecast is None and ledger is None:
         raise InputError("give a forecast and its --loss, or a --ledger to show")
     entry = None
     if forecast is not None and loss is not None:
-        entry = fell(read_forecast(forecast), number("--loss", loss))
+        entry = fell(read_forecast(forecast), loss)
         ledger = ledger or forecast.parent / "ledger.jsonl"
         entries = record(ledger, entry, replace=force)
     else:
@@ -120,7 +97,7 @@ def outcome(
         entries = read_ledger(ledger)
     reading = coverage_words(entries)
     document = {"outcome": entry, "ledger": str(ledger), "outcomes": entries, "reading": reading}
-    show(document, [], _show_outcome)
+    opt.Printed(json).show(document, [], _show_outcome)
 
 
 def _show_outcome(document: Mapping[str, Any]) -> None:

@@ -1,10 +1,11 @@
-"""What the command line is given: numbers, laws, cost models and tables of runs."""
+"""What the command line is given: numbers, laws, cost models, tables of runs, and saved fits."""
 
 from __future__ import annotations
 
 import difflib
 import importlib
 import importlib.util
+import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,27 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from bayescale.common.errors import InputError
 from bayescale.common.quantities import parse_number
+from bayescale.fitting.files import about_saved
 from bayescale.language.law import Law
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from bayescale.decisions.budgets import Budget
-
-
-__all__ = [
-    "assignments",
-    "bounds",
-    "estimates",
-    "find_cost",
-    "find_law",
-    "flop_budget",
-    "number",
-    "read_runs",
-    "show_understood",
-    "single",
-    "whole",
-]
+    from bayescale.fitting.fits import Fit
 
 
 # --- numbers --------------------------------------------------------------------------------------
@@ -156,13 +144,7 @@ def _pairs(what: str, given: Sequence[str], form: str) -> dict[str, str]:
 
 
 def find_law(where: str) -> Law:
-    """A law by its name in the package, or ``FILE.py:NAME`` or ``MODULE:NAME``.
-
-    Raises
-    ------
-    InputError
-        If there is none, or the file or module cannot be run.
-    """
+    """A law by its name in the package, or ``FILE.py:NAME`` or ``MODULE:NAME``, which are run."""
     from bayescale.models import laws
 
     if ":" not in where and not where.endswith(".py"):
@@ -269,38 +251,21 @@ def read_runs(
     *,
     columns: Sequence[str] | None = None,
     checkpoints: str | None = None,
-    tail: str | None = None,
+    tail: float | None = None,
     needs: bool | Sequence[str] = False,
     best_of: str | None = None,
     across: str | None = None,
     sizes: str | None = None,
 ) -> pd.DataFrame:
-    """A table of runs: a file that ``read_runs`` reads, or one of the package by name.
+    """A table of runs: a file, ``-`` for standard input, or one of the package by name.
 
-    Parameters
-    ----------
-    source
-        Path or name; ``-`` reads from standard input.
-    where
-        A pandas query that says which rows to keep.
-    columns, checkpoints, tail, best_of, across, sizes
-        What the options of these names give, for files.
-    needs
-        Whether to drop rows that lack values, or the quantities that they may not lack.
-
-    Raises
-    ------
-    InputError
-        If there is no such table, it cannot be read, or the query is wrong or keeps no rows.
+    The rest is what the options of these names give, for files; ``needs`` says whether to drop rows
+    that lack values, or which quantities they may not lack.
     """
     path = Path(source)
-    given: dict[str, Any] = {
-        "--column": columns or None,
-        "--checkpoints": checkpoints,
-        "--tail": tail,
-    }
-    given |= {"--drop-missing": needs or None, "--best-of": best_of, "--across": across}
-    given |= {"--sizes": sizes}
+    given: dict[str, Any] = {"--column": columns or None, "--checkpoints": checkpoints}
+    given |= {"--tail": tail, "--drop-missing": needs or None, "--best-of": best_of}
+    given |= {"--across": across, "--sizes": sizes}
     if source != "-" and not path.suffix and not path.exists() and path.name == source:
         from bayescale.tables.bundled import list_runs, load_runs
 
@@ -321,20 +286,16 @@ def read_runs(
 
     return read(
         source,
-        columns=_columns(columns or []),
+        # A column's name may hold anything, an equals sign too.
+        columns=_pairs("--column", columns or [], "NAME=COLUMN"),
         where=where,
         drop_missing=needs,
         best_of=[name.strip() for name in best_of.split(",")] if best_of else (),
         across=across,
         sizes=sizes,
         checkpoints=checkpoints or "refuse",
-        tail=TAIL if tail is None else number("--tail", tail),
+        tail=TAIL if tail is None else tail,
     )
-
-
-def _columns(given: Sequence[str]) -> dict[str, str]:
-    """Columns by quantity; a column's name may hold anything, an equals sign too."""
-    return _pairs("--column", given, "NAME=COLUMN")
 
 
 def show_understood(runs: pd.DataFrame) -> None:
@@ -367,3 +328,75 @@ def _where(runs: pd.DataFrame, where: str | None) -> pd.DataFrame:
     kept = runs[selected(runs, runs, where)]
     kept.attrs = dict(runs.attrs) | {"where": where}
     return kept
+
+
+# --- files and saved fits -------------------------------------------------------------------------
+
+
+def check_place(path: Path, otherwise: str, folder: str = "it is a folder") -> None:
+    """Make sure that there can be a file of a name, before any work is done for it."""
+    if path.is_dir():
+        raise InputError(f"{otherwise}: {folder}")
+    if not path.parent.is_dir():
+        raise InputError(f"{otherwise}: the folder {path.parent} does not exist")
+
+
+def open_fit(path: Path, law: Law | None = None, group: str | None = None) -> Fit:
+    """Read a saved fit, whose law is given or one of the package's, and take one of its groups."""
+    from bayescale.fitting.fits import FORMAT, load_fit
+    from bayescale.fitting.groups import group as one_group
+    from bayescale.models import laws
+
+    if law is None:
+        about = about_saved(path) or {}
+        known = about.get("format") == FORMAT and isinstance(about.get("law"), str)
+        if known and about["law"] not in laws():
+            raise InputError(
+                f"{path} holds a fit of {about.get('signature')}, which is not one of the "
+                f"package's laws; give it with --law path/to/file.py:{about.get('law')}"
+            )
+    fit = load_fit(path, law)
+    return fit if group is None else one_group(fit, group)
+
+
+def open_one(path: Path, law: Law | None, group: str | None) -> Fit:
+    """Read a fit as --law and --group say, for what needs one set of coefficients."""
+    fit = open_fit(path, law, group)
+    check_ungrouped(fit, path)
+    return fit
+
+
+def open_fits(paths: Sequence[Path], laws: Sequence[Law] = ()) -> dict[str, Fit]:
+    """Read different fits by name, each with whichever of some laws it is a fit of."""
+    names = [path.stem for path in paths]
+    if len(set(names)) < len(names):
+        names = [str(path) for path in paths]
+    if len(set(names)) < len(names):
+        raise InputError("the same file is given twice; a comparison is of different fits")
+    own = {law.name: law for law in laws}
+    return {
+        name: open_fit(path, own.get(str((about_saved(path) or {}).get("law"))))
+        for name, path in zip(names, paths, strict=True)
+    }
+
+
+def check_ungrouped(fit: Fit, path: Path) -> None:
+    """Refuse a fit with groups where one is needed."""
+    by = fit.about.get("by")
+    if by:
+        levels = ", ".join(map(str, fit.posterior[by].values))
+        raise InputError(f"{path} has coefficients by {by!r}; choose a --group: {levels}")
+
+
+def check_fit_path(path: Path, *, force: bool = False) -> None:
+    """Make sure that a fit can be saved, before any work is done for it.
+
+    An earlier fit is replaced; any other file only with ``force``.
+    """
+    check_place(path, f"cannot save to {path}", "it is a folder; name a file in it")
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"cannot save to {path}: the folder {path.parent} may not be written to")
+    if path.exists() and not force and about_saved(path) is None:
+        raise InputError(
+            f"{path} exists and is not a bayescale fit; give another name, or --force to replace it"
+        )

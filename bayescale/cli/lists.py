@@ -17,19 +17,6 @@ from bayescale.language.variables import variable
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "law_document",
-    "laws_document",
-    "plain_math",
-    "show_law",
-    "show_laws",
-    "show_table",
-    "show_tables",
-    "table_document",
-    "tables_document",
-]
-
-
 # --- laws ---------------------------------------------------------------------------------------
 
 
@@ -49,6 +36,9 @@ def laws_document(laws: Mapping[str, Law]) -> dict[str, Any]:
     }
 
 
+_OF_A_SET = ("source", "certainty", "note", "values", "errors")
+
+
 def law_document(law: Law) -> dict[str, Any]:
     """One law as a JSON document: formula, inputs, priors, published sets, cost model."""
     described = _parameters(law.__doc__ or "")
@@ -59,24 +49,15 @@ def law_document(law: Law) -> dict[str, Any]:
         "summary": plain_math(law.summary),
         "description": plain_math(about or inspect.getdoc(law.function) or ""),
         "inputs": {
-            name: {
-                "unit": variable(name, law.variables).unit,
-                "description": described.get(name) or variable(name, law.variables).description,
-            }
-            for name in law.inputs
+            one.name: {"unit": one.unit, "description": described.get(one.name) or one.description}
+            for one in (variable(name, law.variables) for name in law.inputs)
         },
         "coefficients": {
             name: {"prior": str(prior), "description": described.get(name, "")}
             for name, prior in law.priors.items()
         },
         "published": {
-            name: {
-                "source": found.source,
-                "certainty": found.certainty,
-                "note": found.note,
-                "values": dict(found.values),
-                "errors": dict(found.errors),
-            }
+            name: {key: getattr(found, key) for key in _OF_A_SET}
             for name, found in law.published.items()
         },
         "cost": _cost_document(law.cost),
@@ -91,12 +72,8 @@ def _cost_document(cost: Callable[..., Any] | None) -> dict[str, str] | None:
     for parameter in inspect.signature(cost).parameters.values():
         default = "" if parameter.default is parameter.empty else f"={parameter.default:.4g}"
         parameters.append(f"{parameter.name}{default}")
-    first = (inspect.getdoc(cost) or "").split("\n")[0]
-    return {
-        "name": name,
-        "signature": f"{name}({', '.join(parameters)})",
-        "summary": plain_math(first),
-    }
+    summary = plain_math((inspect.getdoc(cost) or "").split("\n")[0])
+    return {"name": name, "signature": f"{name}({', '.join(parameters)})", "summary": summary}
 
 
 def show_laws(document: Mapping[str, Any]) -> None:

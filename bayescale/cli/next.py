@@ -4,35 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from bayescale.cli import completion
-from bayescale.cli.options import (
-    Bounds,
-    Choose,
-    Cost,
-    Csv,
-    FitFile,
-    Fixed,
-    Group,
-    Json,
-    OwnLaw,
-    Seed,
-    Where,
-    check_where,
-    plan_options,
-    printer,
-)
+from bayescale.cli import options as opt
 from bayescale.common.errors import InputError
 from bayescale.common.progress import progress_bar
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bayescale.cli.output import Span
     from bayescale.fitting.fits import Fit
 
 __all__ = ["next"]
@@ -41,54 +21,20 @@ _SHOWN = 12
 
 
 def next(
-    fit: FitFile,
-    budget: Annotated[
-        str | None,
-        typer.Option("--budget", metavar="FLOP", help="Compute of the decision to improve."),
-    ] = None,
-    target: Annotated[
-        list[str] | None,
-        typer.Option("--target", metavar="NAME=VALUE", help="The run to predict more sharply."),
-    ] = None,
-    table: Annotated[
-        str | None,
-        typer.Option(
-            "--runs",
-            metavar="RUNS",
-            autocompletion=completion.tables,
-            help="Candidates: a table, without losses.",
-        ),
-    ] = None,
-    where: Where = None,
-    most: Annotated[
-        str | None, typer.Option("--most", metavar="FLOP", help="Most compute of one candidate.")
-    ] = None,
-    batch: Annotated[
-        str | None,
-        typer.Option("--batch", metavar="N", help="Choose so many runs to train together."),
-    ] = None,
-    rank: Annotated[
-        str,
-        typer.Option(
-            "--rank",
-            metavar="BY",
-            autocompletion=completion.choices("per_flop", "gain"),
-            help="per_flop, or gain whatever a run costs.",
-        ),
-    ] = "per_flop",
-    fixed: Fixed = None,
-    choose: Choose = None,
-    bounds: Bounds = None,
-    cost: Cost = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option("--plot", metavar="FILE", help="Draw the ranking: png, pdf, svg."),
-    ] = None,
-    group: Group = None,
-    law: OwnLaw = None,
-    seed: Seed = "0",
-    json: Json = False,
-    csv: Csv = False,
+    fit: opt.FitFile,
+    budget: opt.BudgetToImprove = None,
+    target: opt.Target = None,
+    table: opt.Candidates = None,
+    where: opt.Where = None,
+    most: opt.Most = None,
+    batch: opt.Batch = None,
+    rank: opt.Rank = "per_flop",
+    plans: opt.Plans = opt.Plans(),
+    plot: opt.PlotRanking = None,
+    group: opt.Group = None,
+    law: opt.OwnLaw = None,
+    seed: opt.Seed = 0,
+    out: opt.Printed = opt.Printed(),
 ) -> None:
     """Rank candidate runs by what they would teach, per FLOP spent.
 
@@ -106,11 +52,8 @@ def next(
     gain (nats, or nats squared) and its Monte Carlo error, per_flop, share of what there is now
     (of a batch: taken off by all down to that run), and regret or sd, what is then left.
     """
-    from bayescale.cli.inputs import assignments, flop_budget, number, read_runs, whole
-    from bayescale.cli.plans import check_plot_path
-    from bayescale.cli.saved import open_one
+    from bayescale.cli.inputs import assignments, open_one, read_runs
 
-    show = printer(json, csv)
     run = {name: x[0] for name, x in assignments("--target", target or []).items()}
     if (budget is None) == (not run):
         raise InputError(
@@ -118,30 +61,29 @@ def next(
             "--target, the run whose loss it should help to predict (--target N=70B --target "
             "D=1.4T)"
         )
-    check_where(where, table)
-    settings: dict[str, Any] = {
-        "budget": None if budget is None else flop_budget(budget).flops,
-        "target": run or None,
-        "most": None if most is None else number("--most", most),
-        "batch": None if batch is None else whole("--batch", batch),
-        "rank": rank,
-        "seed": whole("--seed", seed),
-        **plan_options(fixed, choose, bounds, cost),
-    }
-    if plot is not None:
-        check_plot_path(plot)
+    opt.check_where(opt.Rows(where), table)
+    options = plans.options
     candidates = None if table is None else read_runs(table, where)
     fitted = open_one(fit, law, group)
 
     from bayescale.decisions.next_runs import next_runs
 
+    asked: dict[str, Any] = {
+        "budget": None if budget is None else budget.flops,
+        "target": run or None,
+        "most": most,
+    }
+    asked |= {"batch": batch, "rank": rank, "seed": seed}
     with progress_bar("next") as report:
         report("what each run would teach")
-        ranked = next_runs(fitted, candidates, **settings)
+        ranked = next_runs(fitted, candidates, **asked, **options)
     document = _document(fitted, ranked)
     if plot is not None:
-        _plot(ranked, plot)
-    show(document, document["runs"], _show)
+        from bayescale.cli.plans import write_plot
+        from bayescale.plotting import plot_next_runs
+
+        write_plot(partial(plot_next_runs, ranked), plot)
+    out.show(document, document["runs"], _show)
 
 
 def _document(fit: Fit, ranked: pd.DataFrame) -> dict[str, Any]:
@@ -170,18 +112,17 @@ def _show(document: Mapping[str, Any]) -> None:
     after = ("flops", "gain", "error", "per_flop", "share", left)
     inputs = [name for name in runs[0] if name not in after]
     words = [name for name in inputs if isinstance(runs[0][name], str)]
-    per = f"{unit}{'²' if variance else ''}/FLOP"
-    rows: list[list[str | Span]] = []
-    for run in runs[:_SHOWN]:
-        cells = [run[n] if n in words else format_number(run[n]) for n in inputs]
+
+    def cells(run: Mapping[str, Any]) -> list[str]:
+        given = [run[n] if n in words else format_number(run[n]) for n in inputs]
         share = run["share"]
         error = run["error"] * share / run["gain"] if run["gain"] > 0 else float("nan")
-        spread = "" if document["batch"] else f" ± {100 * error:.1f}"
-        taken = f"{100 * share:.1f}{spread} %"
-        rows.append([
-            *cells, format_number(run["flops"]), taken, f"{run[left]:.4f}", f"{run['per_flop']:.1e}"
-        ])  # fmt: skip
-    show([*inputs, "FLOP", "taken off", f"{left} left", per], rows, left=words)
+        taken = f"{100 * share:.1f}{'' if document['batch'] else f' ± {100 * error:.1f}'} %"
+        rest = [format_number(run["flops"]), taken, f"{run[left]:.4f}", f"{run['per_flop']:.1e}"]
+        return given + rest
+
+    heads = [*inputs, "FLOP", "taken off", f"{left} left", f"{unit}{'²' * variance}/FLOP"]
+    show(heads, [cells(run) for run in runs[:_SHOWN]], left=words)
     note_simulated(document)
     if len(runs) > _SHOWN:
         say(f"and {len(runs) - _SHOWN} more: --json or --csv lists all")
@@ -190,11 +131,3 @@ def _show(document: Mapping[str, Any]) -> None:
         f"taken off: share of the {'variance' if variance else 'regret'} that is expected to go, "
         f"{together}, with the Monte Carlo error; it holds if the law does."
     )
-
-
-def _plot(ranked: pd.DataFrame, path: Path) -> None:
-    """Draw the ranking; replaces the file."""
-    from bayescale.cli.plans import write_plot
-    from bayescale.plotting import plot_next_runs
-
-    write_plot(partial(plot_next_runs, ranked), path)

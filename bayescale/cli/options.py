@@ -1,298 +1,382 @@
-"""Options that several commands take, and what they mean."""
+"""Every option and argument, declared once: its type, its name, its help, and how it is read."""
 
 from __future__ import annotations
 
-import sys
+import dataclasses
+import functools
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bayescale.cli import completion
+from bayescale.cli import completion as offer
+from bayescale.cli import inputs
+from bayescale.cli.inputs import find_law, flop_budget, number, whole
 from bayescale.common.errors import InputError
+from bayescale.decisions.budgets import Budget
+from bayescale.language.law import Law
 
-__all__ = [
-    "Across",
-    "AnyLaw",
-    "BestOf",
-    "Bounds",
-    "Budgets",
-    "Calibrated",
-    "Checkpoints",
-    "Chip",
-    "Choose",
-    "Columns",
-    "Cost",
-    "Csv",
-    "Cuts",
-    "DropMissing",
-    "FitFile",
-    "Fixed",
-    "Force",
-    "Group",
-    "Json",
-    "Method",
-    "Noise",
-    "Order",
-    "OwnLaw",
-    "OwnLaws",
-    "Prob",
-    "Seed",
-    "Sizes",
-    "Table",
-    "Tail",
-    "Where",
-    "Within",
-    "check_where",
-    "cut_options",
-    "plan_options",
-    "printer",
-    "probability",
-]
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Csv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace a file that is there already.")]
-FitFile = Annotated[
-    Path,
-    typer.Argument(
-        metavar="FIT", autocompletion=completion.fits, help="A file saved by bayescale fit."
-    ),
-]
-Group = Annotated[
-    str | None,
-    typer.Option("--group", metavar="GROUP", help="One group of a fit made with --by."),
-]
-AnyLaw = Annotated[
-    str,
-    typer.Option(
-        "--law",
-        metavar="LAW",
-        autocompletion=completion.laws,
-        help="A law that bayescale laws lists, or FILE.py:NAME.",
-    ),
-]
-OwnLaw = Annotated[
-    str | None,
-    typer.Option(
-        "--law",
-        metavar="LAW",
-        autocompletion=completion.laws,
-        help="The law, if it is your own: FILE.py:NAME.",
-    ),
-]
-OwnLaws = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--law",
-        metavar="LAW",
-        autocompletion=completion.laws,
-        help="Your own laws among them: FILE.py:NAME.",
-    ),
-]
-Prob = Annotated[
-    str, typer.Option("--prob", metavar="P", help="Probability that the intervals hold.")
-]
-Seed = Annotated[str, typer.Option("--seed", metavar="N", help="Makes the result reproducible.")]
-Table = Annotated[
-    str,
-    typer.Argument(
-        metavar="RUNS",
-        autocompletion=completion.tables,
-        help="A file (CSV, JSON, Excel ...), a table that bayescale runs lists, or -.",
-    ),
-]
-Where = Annotated[
-    str | None,
-    typer.Option("--where", metavar="QUERY", help="Rows of the table to use: a pandas query."),
-]
-Columns = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--column",
-        metavar="NAME=COLUMN",
-        help="The file's column for an input, loss or run; N=size*1e9 converts its unit, "
-        "D=steps*batch*2048 multiplies, N=Name:model-{} takes the number out of a text.",
-    ),
-]
-DropMissing = Annotated[
-    bool,
-    typer.Option("--drop-missing", help="Leave out, and name, rows that lack what is needed."),
-]
-BestOf = Annotated[
-    str | None,
-    typer.Option(
-        "--best-of",
-        metavar="COLUMN,...",
-        help="Of a sweep over these columns keep the best run of each configuration.",
-    ),
-]
-Across = Annotated[
-    str | None,
-    typer.Option(
-        "--across", metavar="NAME", help="What the numbers across a wide table are: flops or D."
-    ),
-]
-Sizes = Annotated[
-    str | None,
-    typer.Option(
-        "--sizes", metavar="FILE", help="Each run's N and D, for the points of a tracker's chart."
-    ),
-]
-Checkpoints = Annotated[
-    str | None,
-    typer.Option(
-        "--checkpoints",
-        metavar="WHICH",
-        autocompletion=completion.choices("refuse", "last", "keep"),
-        help="Rows that are no ends of runs: refuse them, take the last, or keep all.",
-    ),
-]
-Tail = Annotated[
-    str | None,
-    typer.Option(
-        "--tail", metavar="SHARE", help="End of a loss curve that is averaged: 0.05 of its tokens."
-    ),
-]
-Noise = Annotated[
-    str | None,
-    typer.Option(
-        "--noise",
-        metavar="NOISE",
-        autocompletion=completion.choices("student_t", "normal", "scaled"),
-        help="student_t, normal or scaled.",
-    ),
-]
-Method = Annotated[
-    str,
-    typer.Option(
-        "--method",
-        metavar="METHOD",
-        autocompletion=completion.choices("nuts", "laplace"),
-        help="nuts, or laplace: quick and checked.",
-    ),
-]
-Calibrated = Annotated[
-    bool,
-    typer.Option(
-        "--calibrated",
-        help="Fit for predicting beyond the runs: scaled noise and discrepancy.",
-    ),
-]
-Budgets = Annotated[
-    list[str],
-    typer.Option(
-        "--budget",
-        metavar="FLOP",
-        help="Training compute: 1e23, '64 H100 x 21 days at 40% MFU', '$50k at $2/GPU-hour on "
-        "H100'; may be given several times.",
-    ),
-]
-Chip = Annotated[
-    str | None,
-    typer.Option(
-        "--gpu", metavar="CHIP", help="Also hours of it: 'H100 at 40% MFU' beside every plan."
-    ),
-]
-Fixed = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--fixed",
-        metavar="NAME=VALUE",
-        help="Hold an input, or a setting of the cost model, at a value.",
-    ),
-]
-Choose = Annotated[
-    list[str] | None,
-    typer.Option("--choose", metavar="NAME=V,V", help="Listed values an input may take."),
-]
-Bounds = Annotated[
-    list[str] | None,
-    typer.Option("--bounds", metavar="NAME=LOW:HIGH", help="Range of a count."),
-]
-Cost = Annotated[
-    str | None,
-    typer.Option(
-        "--cost",
-        metavar="COST",
-        autocompletion=completion.costs,
-        help="Cost model, if not the law's own: a name in bayescale.cost, or FILE.py:NAME.",
-    ),
-]
-Within = Annotated[
-    str,
-    typer.Option("--within", metavar="NATS", help="Loss that near-optimal plans may give up."),
-]
-Cuts = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--cut",
-        metavar="SHARE",
-        help="Share of the runs to hold out, such as 0.2; may be given several times.",
-    ),
-]
-Order = Annotated[
-    str,
-    typer.Option(
-        "--order", metavar="COLUMN", help="What makes a run larger: flops, or a column such as N."
-    ),
-]
+if TYPE_CHECKING:
+    import pandas as pd
 
 
-def check_where(where: str | None, table: str | None) -> None:
-    """Refuse ``--where`` without the ``--runs`` that it is about."""
-    if where is not None and table is None:
-        raise InputError("--where is about a table of --runs, and none is given")
+class Refused(Exception):  # noqa: N818
+    """What an option was given cannot be used: an `InputError` that Typer lets through."""
+
+    def __init__(self, error: InputError) -> None:
+        super().__init__(str(error))
+        self.code = error.code
 
 
-def printer(json: bool, csv: bool) -> Callable[..., None]:
-    """How to print a document: as JSON, its records as CSV, or by a function that shows it."""
-    from bayescale.cli.output import as_csv, as_json
+def option(names: str, help: str, read: Any = None, offers: Any = None) -> Any:
+    """Declare an option, such as ``"-o --output FILE"``, or ``"--json"``, a switch.
 
-    if json and csv:
-        raise InputError("--json and --csv are two ways to print one thing; give one of them")
-
-    def show(
-        document: Any, records: Sequence[Mapping[str, Any]], for_people: Callable[[Any], None]
-    ) -> None:
-        if json:
-            sys.stdout.write(as_json(document) + "\n")
-        elif csv:
-            sys.stdout.write(as_csv(records) + "\n")
-        else:
-            for_people(document)
-
-    return show
+    A value is made by ``read`` of the option's name and text, and is the text where that is left
+    out; ``offers`` says what a shell offers at the tab key.
+    """
+    *flags, last = names.split()
+    if last.startswith("-"):
+        return typer.Option(*flags, last, help=help)
+    parser = _reader(flags[-1], read)
+    return typer.Option(*flags, metavar=last, help=help, autocompletion=offers, parser=parser)
 
 
-def probability(text: str) -> float:
-    """What ``--prob`` gives."""
-    from bayescale.cli.inputs import number
+def argument(metavar: str, help: str, read: Any = None, offers: Any = None) -> Any:
+    """Declare an argument, as `option` does."""
+    parser = _reader(metavar, read)
+    return typer.Argument(metavar=metavar, help=help, autocompletion=offers, parser=parser)
 
-    value = number("--prob", text)
+
+def _reader(name: str, read: Callable[[str, str], Any] | None) -> Callable[[Any], Any] | None:
+    if read is None:
+        return None
+
+    def parse(text: Any) -> Any:  # or a default, which is a value already
+        try:
+            return read(name, text) if isinstance(text, str) else text
+        except InputError as error:
+            raise Refused(error) from error
+
+    return parse
+
+
+# --- how some are read ----------------------------------------------------------------------------
+
+
+def _law(name: str, text: str) -> Law:
+    return find_law(text)
+
+
+def _count(name: str, text: str) -> int:
+    return whole(name, text, 10**9)  # no machine has the memory for more
+
+
+def _probability(name: str, text: str) -> float:
+    value = number(name, text)
     if not 0 < value < 1:
-        raise InputError(f"--prob is a probability between 0 and 1, such as 0.9, not {text}")
+        raise InputError(f"{name} is a probability between 0 and 1, such as 0.9, not {text}")
     return value
 
 
-def cut_options(cuts: list[str] | None) -> dict[str, Any]:
+def _budget(name: str, text: str) -> Budget:
+    return flop_budget(text, name)
+
+
+def _span(name: str, text: str) -> tuple[float, float]:
+    low, colon, high = text.partition(":")
+    if not (colon and low and high):
+        raise InputError(f"{name}: {text!r} is not LOW:HIGH, such as 1e22:1e25")
+    return number(name, low), number(name, high)
+
+
+def _figure(name: str, text: str) -> Path:
+    path, kinds = Path(text), (".png", ".pdf", ".svg")
+    if path.suffix.lower() not in kinds:
+        raise InputError(f"{name} {path}: the name of a figure ends in {', '.join(kinds)}")
+    inputs.check_place(path, f"cannot write {path}")
+    return path
+
+
+# --- the options ----------------------------------------------------------------------------------
+# fmt: off
+
+# What is printed and written.
+Json = Annotated[bool, option("--json", "Print JSON.")]
+Csv = Annotated[bool, option("--csv", "Print CSV.")]
+Force = Annotated[bool, option("--force", "Replace a file that is there already.")]
+Prob = Annotated[float, option("--prob P", "Probability that the intervals hold.", _probability)]
+Seed = Annotated[int, option("--seed N", "Makes the result reproducible.", whole)]
+Folder = Annotated[Path, option("-o --output FOLDER", "Where figures go.")]
+Page = Annotated[Path, option("-o --output FILE", "Where to write the page.")]
+CsvFile = Annotated[Path | None, option("-o --output FILE", "Write CSV (or --json) to a file.")]
+SavedFit = Annotated[Path | None, option("-o --output FIT", "Save the fit here.")]
+NewForecast = Annotated[Path, option("-o --output FILE", "Where to keep the forecast.")]
+NewTable = Annotated[Path, argument("FILE", "Where to write the table.")]
+PlotOptimum = Annotated[Path | None, option(
+    "--plot FILE", "Draw the optimum over compute: png, pdf, svg.", _figure)]
+PlotRegret = Annotated[Path | None, option(
+    "--plot FILE", "Draw the regret of plans over compute: png, pdf, svg.", _figure)]
+PlotRanking = Annotated[Path | None, option(
+    "--plot FILE", "Draw the ranking: png, pdf, svg.", _figure)]
+PlotPriors = Annotated[Path | None, option(
+    "--plot FILE", "Draw prior and posterior: png, pdf, svg.", _figure)]
+
+# Saved fits and laws.
+FitFile = Annotated[Path, argument("FIT", "A file saved by bayescale fit.", None, offer.fits)]
+ComparedFits = Annotated[list[Path], argument("FIT", "Fits of the same runs.", None, offer.fits)]
+ReportedFits = Annotated[list[Path], argument(
+    "FIT", "Saved fits; the first answers, the others compare.", None, offer.fits)]
+Group = Annotated[str | None, option("--group GROUP", "One group of a fit made with --by.")]
+AnyLaw = Annotated[Law, option(
+    "--law LAW", "A law that bayescale laws lists, or FILE.py:NAME.", _law, offer.laws)]
+OwnLaw = Annotated[Law | None, option(
+    "--law LAW", "The law, if it is your own: FILE.py:NAME.", _law, offer.laws)]
+OwnLaws = Annotated[list[Law] | None, option(
+    "--law LAW", "Your own laws among them: FILE.py:NAME.", _law, offer.laws)]
+LawToList = Annotated[Law | None, argument("LAW", "Show this law.", _law, offer.laws)]
+LawToTry = Annotated[Law, argument(
+    "LAW", "FILE.py:NAME, MODULE:NAME, or a law of the package.", _law, offer.laws)]
+LawOfTable = Annotated[str, option(
+    "--law LAW", "The law that it is for, or FILE.py:NAME.", None, offer.laws)]
+
+# Tables of runs.
+Table = Annotated[str, argument(
+    "RUNS", "A file (CSV, JSON, Excel ...), a table that bayescale runs lists, or -.",
+    None, offer.tables)]
+TableToList = Annotated[str | None, argument(
+    "TABLE", "Print this table, or a file.", None, offer.tables)]
+RowsToPredict = Annotated[str | None, option(
+    "--runs RUNS", "Predict every row of a table instead.", None, offer.tables)]
+RunsOfLaw = Annotated[str | None, option(
+    "--runs RUNS", "A table of the runs that the law is for.", None, offer.tables)]
+Candidates = Annotated[str | None, option(
+    "--runs RUNS", "Candidates: a table, without losses.", None, offer.tables)]
+Where = Annotated[str | None, option("--where QUERY", "Rows of the table to use: a pandas query.")]
+Columns = Annotated[list[str] | None, option(
+    "--column NAME=COLUMN",
+    "The file's column for an input, loss or run; N=size*1e9 converts its unit, "
+    "D=steps*batch*2048 multiplies, N=Name:model-{} takes the number out of a text.")]
+Checkpoints = Annotated[str | None, option(
+    "--checkpoints WHICH",
+    "Rows that are no ends of runs: refuse them, take the last, or keep all.",
+    None, offer.choices("refuse", "last", "keep"))]
+Tail = Annotated[float | None, option(
+    "--tail SHARE", "End of a loss curve that is averaged: 0.05 of its tokens.", number)]
+DropMissing = Annotated[bool, option(
+    "--drop-missing", "Leave out, and name, rows that lack what is needed.")]
+BestOf = Annotated[str | None, option(
+    "--best-of COLUMN,...",
+    "Of a sweep over these columns keep the best run of each configuration.")]
+Across = Annotated[str | None, option(
+    "--across NAME", "What the numbers across a wide table are: flops or D.")]
+Sizes = Annotated[str | None, option(
+    "--sizes FILE", "Each run's N and D, for the points of a tracker's chart.")]
+Inputs = Annotated[list[str] | None, argument(
+    "NAME=VALUE", "The law's inputs, such as N=7B D=2T.")]
+RunToAsk = Annotated[list[str] | None, argument(
+    "NAME=VALUE", "A run, such as N=7B D=2T: which runs its loss hangs on.")]
+RunToForecast = Annotated[list[str], argument(
+    "NAME=VALUE", "The run's inputs, such as N=7B D=2T.")]
+
+# How to fit.
+Calibrated = Annotated[bool, option(
+    "--calibrated", "Fit for predicting beyond the runs: scaled noise and discrepancy.")]
+Noise = Annotated[str | None, option(
+    "--noise NOISE", "student_t, normal or scaled.",
+    None, offer.choices("student_t", "normal", "scaled"))]
+Method = Annotated[str, option(
+    "--method METHOD", "nuts, or laplace: quick and checked.",
+    None, offer.choices("nuts", "laplace"))]
+Discrepancy = Annotated[bool | None, option(
+    "--discrepancy/--no-discrepancy", "Whether the law may be wrong in a structured way.")]
+Weights = Annotated[str | None, option(
+    "--weights COLUMN", "A column of weights, such as how many runs a row stands for.")]
+Error = Annotated[str | None, option("--error COLUMN", "Known standard error of the loss, nats.")]
+Held = Annotated[list[str] | None, option(
+    "--fixed NAME=VALUE", "Hold a coefficient at a value, in reference units.")]
+Known = Annotated[list[str] | None, option(
+    "--prior NAME=VALUE±SD",
+    "What is known of a coefficient: E=1.6±0.1, a floor in the unit of the losses; "
+    "amplitudes in reference units.")]
+PriorFrom = Annotated[str | None, option(
+    "--prior-from SET", "Published coefficients that bayescale laws LAW lists, as wide priors.")]
+By = Annotated[str | None, option("--by COLUMN", "Column that names each run's group.")]
+Vary = Annotated[list[str] | None, option(
+    "--vary NAME", "Coefficient that differs between groups.")]
+Draws = Annotated[int, option("--draws N", "Kept draws of each chain.", _count)]
+Tune = Annotated[int, option("--tune N", "Tuning steps of each chain.", _count)]
+Chains = Annotated[int, option("--chains N", "Chains.", _count)]
+
+# Budgets and plans.
+Budgets = Annotated[list[Budget], option(
+    "--budget FLOP", "Training compute: 1e23, '64 H100 x 21 days at 40% MFU', '$50k at $2/GPU-hour "
+    "on H100'; may be given several times.", _budget)]
+BudgetOfPriors = Annotated[Budget | None, option(
+    "--budget FLOP", "Also what the plan for it hangs on: which runs, and the priors.", _budget)]
+BudgetToImprove = Annotated[Budget | None, option(
+    "--budget FLOP", "Compute of the decision to improve.", _budget)]
+BudgetToAnswer = Annotated[Budget | None, option(
+    "--budget FLOP",
+    "Training compute to answer for; ten times the largest fitted run if not given.", _budget)]
+Chip = Annotated[str | None, option(
+    "--gpu CHIP", "Also hours of it: 'H100 at 40% MFU' beside every plan.")]
+Span = Annotated[Any, option(
+    "--span LOW:HIGH", "Budgets that the slider goes over.", _span)]
+Fixed = Annotated[list[str] | None, option(
+    "--fixed NAME=VALUE", "Hold an input, or a setting of the cost model, at a value.")]
+Choose = Annotated[list[str] | None, option(
+    "--choose NAME=V,V", "Listed values an input may take.")]
+Bounds = Annotated[list[str] | None, option("--bounds NAME=LOW:HIGH", "Range of a count.")]
+Cost = Annotated[str | None, option(
+    "--cost COST", "Cost model, if not the law's own: a name in bayescale.cost, or FILE.py:NAME.",
+    None, offer.costs)]
+Within = Annotated[float, option(
+    "--within NATS", "Loss that near-optimal plans may give up.", number)]
+Risk = Annotated[str, option(
+    "--risk RISK", "What is least: mean, quantile, or cvar (the mean of the worst losses).")]
+Level = Annotated[float, option(
+    "--level P", "Of the quantile; cvar is of what lies above.", number)]
+Trust = Annotated[bool, option("--trust", "Decide also with a fit that failed its diagnostics.")]
+Mean = Annotated[bool, option("--mean", "The law's loss, without the noise of a single run.")]
+Target = Annotated[list[str] | None, option(
+    "--target NAME=VALUE", "The run to predict more sharply.")]
+Most = Annotated[float | None, option("--most FLOP", "Most compute of one candidate.", number)]
+Batch = Annotated[int | None, option("--batch N", "Choose so many runs to train together.", whole)]
+Rank = Annotated[str, option(
+    "--rank BY", "per_flop, or gain whatever a run costs.",
+    None, offer.choices("per_flop", "gain"))]
+
+# Checks.
+OfPlan = Annotated[str | None, option(
+    "--of NAME", "What of the plan: N, D or loss; by default the size.")]
+WithFit = Annotated[bool, option("--fit/--no-fit", "Whether to fit losses simulated from it.")]
+LeftOut = Annotated[str, option(
+    "--by WHAT", "What is left out: loo, one run; kfold, several; future, the larger runs.",
+    None, offer.choices("loo", "kfold", "future"))]
+Folds = Annotated[str, option(
+    "--folds N", "Of kfold: a number, or a column such as N or corpus.")]
+Cuts = Annotated[list[float] | None, option(
+    "--cut SHARE", "Share of the runs to hold out, such as 0.2; may be given several times.",
+    number)]
+Order = Annotated[str, option(
+    "--order COLUMN", "What makes a run larger: flops, or a column such as N.")]
+Mixture = Annotated[str, option(
+    "--weights HOW", "stacking or pseudo-bma.", None, offer.choices("stacking", "pseudo-bma"))]
+Forecast = Annotated[Path | None, argument("FORECAST", "A file that bayescale forecast wrote.")]
+Loss = Annotated[float | None, option("--loss LOSS", "The loss that was measured.", number)]
+Ledger = Annotated[Path | None, option(
+    "--ledger FILE",
+    "Where outcomes are kept; ledger.jsonl beside the forecast, if not given.")]
+Influence = Annotated[bool, option(
+    "--influence", "Fit again without parts of the runs: which the plan hangs on.")]
+Question = Annotated[str | None, option("--question TEXT", "The question to print.")]
+Backtest = Annotated[bool, option(
+    "--backtest", "Fit the smaller runs again and predict the larger; takes a while.")]
+BacktestTable = Annotated[Path | None, option("--backtest-table CSV", "A backtest made before.")]
+
+# fmt: on
+# --- options that go together ---------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Printed:
+    """How a document is printed: as JSON, as CSV, or for people."""
+
+    json: Json = False
+    csv: Csv = False
+
+    def __post_init__(self) -> None:
+        if self.json and self.csv:
+            raise InputError("--json and --csv are two ways to print one thing; give one of them")
+
+    def show(
+        self,
+        document: Any,
+        records: Sequence[Mapping[str, Any]],
+        for_people: Callable[[Any], None],
+    ) -> None:
+        """Print a document, of which ``records`` are the rows, as JSON, CSV or in words."""
+        from bayescale.cli.output import as_csv, as_json
+
+        if self.json or self.csv:
+            print(as_json(document) if self.json else as_csv(records))
+        else:
+            for_people(document)
+
+
+@dataclasses.dataclass(frozen=True)
+class Rows:
+    """How a table of runs is read, and which of its rows are taken."""
+
+    where: Where = None
+    columns: Columns = None
+    checkpoints: Checkpoints = None
+    tail: Tail = None
+    drop_missing: DropMissing = False
+    best_of: BestOf = None
+    across: Across = None
+    sizes: Sizes = None
+
+    def read(self, source: str, needs: Sequence[str] = ()) -> pd.DataFrame:
+        """A table, of which rows that lack what is needed may be dropped."""
+        how = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        needed = how.pop("drop_missing") and (needs or True)
+        return inputs.read_runs(source, needs=needed, **how)
+
+
+@dataclasses.dataclass(frozen=True)
+class Plans:
+    """Which plans a budget may go to, and what they cost."""
+
+    fixed: Fixed = None
+    choose: Choose = None
+    bounds: Bounds = None
+    cost: Cost = None
+
+    @functools.cached_property
+    def options(self) -> dict[str, Any]:
+        """What ``allocate``, ``decide`` and others take."""
+        return {
+            "fixed": inputs.single("--fixed", self.fixed or []) or None,
+            "choose": inputs.assignments("--choose", self.choose or []) or None,
+            "bounds": inputs.bounds(self.bounds or []) or None,
+            "cost": inputs.find_cost(self.cost) if self.cost else None,
+        }
+
+
+def with_groups(command: Callable[..., None]) -> Callable[..., None]:
+    """A command as Typer takes it: the options of its groups are parameters of their own."""
+    groups: dict[str, Any] = {}
+    parameters: list[inspect.Parameter] = []
+    for one in inspect.signature(command, eval_str=True).parameters.values():
+        kind: Any = one.annotation
+        if dataclasses.is_dataclass(kind):
+            groups[one.name] = kind
+            parameters += inspect.signature(groups[one.name], eval_str=True).parameters.values()
+        else:
+            parameters.append(one)
+
+    def call(**given: Any) -> None:
+        for name, kind in groups.items():
+            own = {field.name: given.pop(field.name) for field in dataclasses.fields(kind)}
+            given[name] = kind(**own)
+        command(**given)
+
+    call.__name__, call.__doc__ = command.__name__, command.__doc__
+    call.__annotations__ = {one.name: one.annotation for one in parameters}
+    signature = inspect.Signature([p.replace(kind=p.KEYWORD_ONLY) for p in parameters])
+    call.__signature__ = signature  # type: ignore[attr-defined]
+    return call
+
+
+def check_where(rows: Rows, table: str | None) -> None:
+    """Refuse ``--where`` without the ``--runs`` that it is about."""
+    if rows.where is not None and table is None:
+        raise InputError("--where is about a table of --runs, and none is given")
+
+
+def cut_options(cuts: list[float] | None) -> dict[str, Any]:
     """What ``--cut`` gives; nothing where it is left out."""
-    from bayescale.cli.inputs import number
-
-    return {"cuts": tuple(number("--cut", text) for text in cuts)} if cuts else {}
-
-
-def plan_options(
-    fixed: list[str] | None, choose: list[str] | None, bounds: list[str] | None, cost: str | None
-) -> dict[str, Any]:
-    """What ``allocate`` and ``decide`` take, from options."""
-    from bayescale.cli.inputs import assignments, find_cost, single
-    from bayescale.cli.inputs import bounds as ranges
-
-    return {
-        "fixed": single("--fixed", fixed or []) or None,
-        "choose": assignments("--choose", choose or []) or None,
-        "bounds": ranges(bounds or []) or None,
-        "cost": find_cost(cost) if cost else None,
-    }
+    return {"cuts": tuple(cuts)} if cuts else {}

@@ -22,19 +22,6 @@ from bayescale.common.files import replacing
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = [
-    "Span",
-    "as_csv",
-    "as_json",
-    "aside",
-    "conclude",
-    "flatten",
-    "message",
-    "say",
-    "show",
-    "write_file",
-]
-
 _UNLIMITED = 100_000
 
 
@@ -118,28 +105,18 @@ def show(
         folded = True
         # Between an author and a year.
         heads = [re.sub(r"(?<=[a-z])(?=\d)", "\n", head, count=1) for head in heads]
-        while droppable and kept > 1 and not _fits(console, _narrowed(heads, cells, left, kept)):
+        while droppable and kept > 1 and not _fits(console, _table(heads, cells, left, True, kept)):
             kept -= 1
-    table = _narrowed(heads, cells, left, kept, folded)
+    table = _table(heads, cells, left, folded, kept)
     if console.is_terminal and _width(console, table).minimum > console.width:
-        _show_records(columns, cells)  # a number cut off at the margin would be another number
+        _show_cells(columns, cells)  # a number cut off at the margin would be another number
         return
     _print(console, table)
     if kept < len(columns):
         aside(f"and {', '.join(columns[kept:])}: widen the terminal, or use --csv")
 
 
-def _narrowed(
-    heads: Sequence[str],
-    rows: Sequence[Sequence[str | Span]],
-    left: Sequence[str],
-    kept: int,
-    folded: bool = True,
-) -> Any:
-    return _table(heads[:kept], [row[:kept] for row in rows], left, folded)
-
-
-def _show_records(columns: Sequence[str], rows: Sequence[Sequence[str | Span]]) -> None:
+def _show_cells(columns: Sequence[str], rows: Sequence[Sequence[str | Span]]) -> None:
     """A table that the terminal has no room for: one line a cell."""
     widest = max(len(name) for name in columns)
     for i, row in enumerate(rows):
@@ -163,6 +140,7 @@ def _table(
     rows: Sequence[Sequence[str | Span]],
     left: Sequence[str],
     folded: bool,
+    kept: int | None = None,
 ) -> Any:
     from rich import box
     from rich.table import Table
@@ -187,8 +165,8 @@ def _table(
         return Text.assemble(value.centre, " ", (f"[{value.lower}, {value.upper}]", "dim"))
 
     words = {name.replace("\n", "") for name in left}
-    content = [[cell(value) for value in row] for row in rows]
-    for i, head in enumerate(heads):
+    content = [[cell(value) for value in row[:kept]] for row in rows]
+    for i, head in enumerate(heads[:kept]):
         # Words may wrap; numbers have a width, and rich would cut them down to the terminal's.
         wraps = head.replace("\n", "") in words
         lines = [*head.split("\n"), *(x for row in content for x in row[i].plain.split("\n"))]
@@ -288,13 +266,7 @@ def _jsonable(value: Any) -> Any:
 
 
 def write_file(path: Path, content: bytes, *, force: bool = False) -> None:
-    """Write a file whole or not at all.
-
-    Raises
-    ------
-    InputError
-        If there is a file already and ``force`` is false, or the folder does not exist.
-    """
+    """Write a file whole or not at all; one that is there already is replaced by ``force`` only."""
     if path.exists() and not force:
         raise InputError(f"{path} exists already; give another name, or --force to replace it")
     with replacing(path) as part:

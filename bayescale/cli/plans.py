@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,42 +20,15 @@ from bayescale.cli.results import (
     summary,
     times,
 )
-from bayescale.common.errors import InputError
 from bayescale.common.quantities import format_number
 from bayescale.language.variables import short_unit, variable
 
 if TYPE_CHECKING:
     import xarray as xr
 
-    from bayescale.decisions.budgets import Budget
     from bayescale.fitting.fits import Fit
 
-__all__ = [
-    "allocation_document",
-    "check_plot_path",
-    "chip_hours",
-    "decision_document",
-    "plot_allocation",
-    "show_allocation",
-    "show_decision",
-    "write_plot",
-]
-
 # --- allocate -------------------------------------------------------------------------------------
-
-
-def chip_hours(asked: Sequence[Budget], gpu: str | None) -> dict[float, dict[str, float]]:
-    """Hours of a chip by budget in FLOPs: of the one that pays for it, or of the one asked for."""
-    from bayescale.decisions.budgets import parse_chip
-
-    chip = None if gpu is None else parse_chip(gpu)
-    found = {}
-    for one in asked:
-        of = chip or one
-        hours = of.hours_of(one.flops)
-        if hours is not None and of.device is not None and of.mfu is not None:
-            found[one.flops] = {f"{of.device.name} at {100 * of.mfu:g} %": hours}
-    return found
 
 
 def allocation_document(
@@ -143,28 +115,21 @@ def decision_document(
     for i, budget in enumerate(plan.budget.values):
         at = plan.isel(budget=i)
         bands = [str(name) for name in at.data_vars if str(name).endswith("_band")]
-        budgets.append(
-            {
-                "budget": float(budget),
-                **(
-                    {"chip_hours": dict(held)} if (held := (hours or {}).get(float(budget))) else {}
-                ),
-                "extrapolation": float(at.extrapolation),
-                "plan": {name: float(at[name]) for name in fit.law.inputs},
-                **_passes(at),
-                "expected_loss": float(at.expected_loss),
-                "loss": summary(at.loss, prob),
-                "expected_regret": float(at.expected_regret),
-                "regret": summary(at.regret, prob),
-                "band": {
-                    name.removesuffix("_band"): {
-                        "lower": float(at[name][0]),
-                        "upper": float(at[name][1]),
-                    }
-                    for name in bands
-                },
-            }
-        )
+        ends = {name.removesuffix("_band"): at[name].values.tolist() for name in bands}
+        held = (hours or {}).get(float(budget))
+        one = {
+            "budget": float(budget),
+            **({"chip_hours": dict(held)} if held else {}),
+            "extrapolation": float(at.extrapolation),
+            "plan": {name: float(at[name]) for name in fit.law.inputs},
+            **_passes(at),
+            "expected_loss": float(at.expected_loss),
+            "loss": summary(at.loss, prob),
+            "expected_regret": float(at.expected_regret),
+            "regret": summary(at.regret, prob),
+            "band": {name: {"lower": low, "upper": high} for name, (low, high) in ends.items()},
+        }
+        budgets.append(one)
     return {**head_of(fit, prob), "within": float(plan.attrs["within"]), "budgets": budgets}
 
 
@@ -250,42 +215,9 @@ def _span(values: Mapping[str, float], form: Any) -> Span:
 
 # --- plot -----------------------------------------------------------------------------------------
 
-_FIGURES = (".png", ".pdf", ".svg")
 
-
-def check_plot_path(path: Path) -> None:
-    """Make sure that a figure can be written, before any work is done for it."""
-    if path.suffix.lower() not in _FIGURES:
-        raise InputError(f"--plot {path}: the name of a figure ends in {', '.join(_FIGURES)}")
-    if path.is_dir() or not path.parent.is_dir():
-        wrong = "it is a folder" if path.is_dir() else f"the folder {path.parent} does not exist"
-        raise InputError(f"cannot write {path}: {wrong}")
-
-
-def plot_allocation(
-    fit: Fit, budgets: Sequence[float], path: Path, options: Mapping[str, Any], prob: float
-) -> None:
-    """Draw the optimum over compute, from the least budget to the largest; replaces the file."""
-    from bayescale import plotting
-
-    write_plot(
-        partial(
-            plotting.plot_allocation, fit, _reach(budgets), probs=sorted({0.5, prob}), **options
-        ),
-        path,
-    )
-
-
-def plot_decision(
-    fit: Fit, budgets: Sequence[float], path: Path, options: Mapping[str, Any]
-) -> None:
-    """Draw the expected regret of plans over compute; replaces the file."""
-    from bayescale import plotting
-
-    write_plot(partial(plotting.plot_regret, fit, _reach(budgets), **options), path)
-
-
-def _reach(budgets: Sequence[float]) -> np.ndarray:
+def reach(budgets: Sequence[float]) -> np.ndarray:
+    """Budgets to draw: from the least to the largest, over a decade or more."""
     low, high = min(budgets), max(budgets)
     if high < 10 * low:
         low, high = low / 10, high * 10

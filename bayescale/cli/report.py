@@ -3,25 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-import typer
-
-from bayescale.cli import completion
-from bayescale.cli.options import (
-    Bounds,
-    Choose,
-    Cost,
-    Fixed,
-    Force,
-    Group,
-    OwnLaws,
-    Prob,
-    Seed,
-    Within,
-    plan_options,
-    probability,
-)
+from bayescale.cli import options as opt
+from bayescale.cli.inputs import check_place
 from bayescale.common.errors import InputError
 
 if TYPE_CHECKING:
@@ -36,58 +21,21 @@ _MARK = b'<meta name="generator" content="bayescale'
 
 
 def report(
-    fits: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FIT",
-            autocompletion=completion.fits,
-            help="Saved fits; the first answers, the others compare.",
-        ),
-    ],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="FILE", help="Where to write the page.")
-    ],
-    budget: Annotated[
-        str | None,
-        typer.Option(
-            "--budget",
-            metavar="FLOP",
-            help="Training compute to answer for; ten times the largest fitted run if not given.",
-        ),
-    ] = None,
-    span: Annotated[
-        str | None,
-        typer.Option("--span", metavar="LOW:HIGH", help="Budgets that the slider goes over."),
-    ] = None,
-    question: Annotated[
-        str | None, typer.Option("--question", metavar="TEXT", help="The question to print.")
-    ] = None,
-    backtest: Annotated[
-        bool,
-        typer.Option(
-            "--backtest", help="Fit the smaller runs again and predict the larger; takes a while."
-        ),
-    ] = False,
-    backtest_table: Annotated[
-        Path | None,
-        typer.Option("--backtest-table", metavar="CSV", help="A backtest made before."),
-    ] = None,
-    influence: Annotated[
-        bool,
-        typer.Option(
-            "--influence", help="Fit again without parts of the runs: which the plan hangs on."
-        ),
-    ] = False,
-    within: Within = "0.005",
-    fixed: Fixed = None,
-    choose: Choose = None,
-    bounds: Bounds = None,
-    cost: Cost = None,
-    group: Group = None,
-    law: OwnLaws = None,
-    prob: Prob = "0.9",
-    seed: Seed = "0",
-    force: Force = False,
+    fits: opt.ReportedFits,
+    output: opt.Page,
+    budget: opt.BudgetToAnswer = None,
+    span: opt.Span = None,
+    question: opt.Question = None,
+    backtest: opt.Backtest = False,
+    backtest_table: opt.BacktestTable = None,
+    influence: opt.Influence = False,
+    within: opt.Within = 0.005,
+    plans: opt.Plans = opt.Plans(),
+    group: opt.Group = None,
+    law: opt.OwnLaws = None,
+    prob: opt.Prob = 0.9,
+    seed: opt.Seed = 0,
+    force: opt.Force = False,
 ) -> None:
     """Write a report for the person who signs off the budget: one HTML page.
 
@@ -102,18 +50,12 @@ def report(
 
     An earlier report is replaced, another file only with --force.
     """
-    from bayescale.cli.inputs import find_law, flop_budget, number, whole
+    from bayescale.cli.inputs import open_fits
     from bayescale.cli.output import say
-    from bayescale.cli.saved import open_fits
 
-    share, sown = probability(prob), whole("--seed", seed)
-    flops = None if budget is None else flop_budget(budget).flops
-    give_up = number("--within", within)
-    ends = None if span is None else _span(span)
-    options = plan_options(fixed, choose, bounds, cost)
+    options = plans.options
     _check_path(output, force=force)
-    own = [find_law(where) for where in law or []]
-    loaded = open_fits(fits, own)
+    loaded = open_fits(fits, law or ())
     if group is not None:
         from bayescale.fitting.groups import group as one_group
 
@@ -124,16 +66,16 @@ def report(
     if backtest_table is not None:
         tested = _read_backtest(backtest_table)
     elif backtest:
-        tested = _backtest(next(iter(loaded.values())), sown)
+        tested = _backtest(next(iter(loaded.values())), seed)
 
     told = None
     if influence:
-        if flops is None:
+        if budget is None:
             raise InputError("--influence is about the plan for a --budget; give one")
         from bayescale.checking.influence import influence as without
 
         first = next(iter(loaded.values()))
-        told = without(first, flops, of="loss", seed=sown, options=options)
+        told = without(first, budget.flops, of="loss", seed=seed, options=options)
 
     from bayescale.common.progress import progress_bar
     from bayescale.report import write_report
@@ -143,35 +85,24 @@ def report(
         write_report(
             loaded,
             output,
-            budget=budget,
-            span=ends,
+            budget=None if budget is None else budget.text,
+            span=span,
             question=question,
-            prob=share,
-            within=give_up,
+            prob=prob,
+            within=within,
             backtest=tested,
             influence=told,
-            seed=sown,
+            seed=seed,
             **options,
         )
     say(f"wrote {output}")
-
-
-def _span(text: str) -> tuple[float, float]:
-    from bayescale.cli.inputs import number
-
-    low, colon, high = text.partition(":")
-    if not (colon and low and high):
-        raise InputError(f"--span: {text!r} is not LOW:HIGH, such as 1e22:1e25")
-    return number("--span", low), number("--span", high)
 
 
 def _check_path(path: Path, *, force: bool) -> None:
     """Make sure that the page can be written, before any work is done for it."""
     if path.suffix.lower() not in (".html", ".htm"):
         raise InputError(f"{path}: a report is a page whose name ends in .html")
-    if path.is_dir() or not path.parent.is_dir():
-        wrong = "it is a folder" if path.is_dir() else f"the folder {path.parent} does not exist"
-        raise InputError(f"cannot write {path}: {wrong}")
+    check_place(path, f"cannot write {path}")
     if path.exists() and not force and _MARK not in path.read_bytes()[:2000]:
         raise InputError(
             f"{path} exists and is not a bayescale report; give another name, or --force to "

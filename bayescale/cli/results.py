@@ -19,24 +19,6 @@ if TYPE_CHECKING:
 
     from bayescale.fitting.fits import Fit
 
-__all__ = [
-    "beyond",
-    "comparison_document",
-    "fit_document",
-    "fit_records",
-    "head_of",
-    "holds_if",
-    "note_simulated",
-    "percent",
-    "prediction_document",
-    "show_comparison",
-    "show_fit",
-    "show_prediction",
-    "show_trust",
-    "summary",
-    "times",
-]
-
 
 def holds_if(document: Mapping[str, Any]) -> str:
     """How often intervals beyond the fitted runs held."""
@@ -63,11 +45,7 @@ def summary(draws: xr.DataArray, prob: float) -> dict[str, float]:
     from bayescale.prediction.predict import interval
 
     lower, upper = interval(draws, prob).values
-    return {
-        "median": float(draws.median()),
-        "lower": float(lower),
-        "upper": float(upper),
-    }
+    return {"median": float(draws.median()), "lower": float(lower), "upper": float(upper)}
 
 
 def head_of(fit: Fit, prob: float) -> dict[str, Any]:
@@ -122,9 +100,7 @@ def fit_document(fit: Fit, prob: float, saved: str | None) -> dict[str, Any]:
         "units": units,
         "coefficients": values,
         "noise_parameters": {str(name): summary(fit.posterior[name], prob) for name in noise},
-        "published_coefficients": {
-            name: dict(found.values) for name, found in fit.law.published.items()
-        },
+        "published_coefficients": {n: dict(x.values) for n, x in fit.law.published.items()},
     }
 
 
@@ -140,14 +116,11 @@ def fit_records(document: Mapping[str, Any]) -> list[dict[str, Any]]:
     """The coefficients of a fit, one a row."""
     sets = document["published_coefficients"]
     everything = document["coefficients"] | document["noise_parameters"]
-    return [
-        {
-            "coefficient": name,
-            **values,
-            **{key: one.get(name.partition("[")[0]) for key, one in sets.items()},
-        }
-        for name, values in everything.items()
-    ]
+    rows = []
+    for name, values in everything.items():
+        beside = {key: one.get(name.partition("[")[0]) for key, one in sets.items()}
+        rows.append({"coefficient": name, **values, **beside})
+    return rows
 
 
 def show_fit(document: Mapping[str, Any]) -> None:

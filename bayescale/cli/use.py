@@ -3,44 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated, Any
+from functools import partial
+from typing import Any
 
-import typer
-
-from bayescale.cli import completion
-from bayescale.cli.options import (
-    Across,
-    BestOf,
-    Bounds,
-    Budgets,
-    Checkpoints,
-    Chip,
-    Choose,
-    Columns,
-    Cost,
-    Csv,
-    Cuts,
-    DropMissing,
-    FitFile,
-    Fixed,
-    Group,
-    Json,
-    Order,
-    OwnLaw,
-    OwnLaws,
-    Prob,
-    Seed,
-    Sizes,
-    Tail,
-    Where,
-    Within,
-    check_where,
-    cut_options,
-    plan_options,
-    printer,
-    probability,
-)
+from bayescale.cli import options as opt
 from bayescale.common.errors import InputError
 from bayescale.common.progress import progress_bar
 
@@ -48,37 +14,16 @@ __all__ = ["allocate", "compare", "decide", "predict"]
 
 
 def predict(
-    fit: FitFile,
-    inputs: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="NAME=VALUE", help="The law's inputs, such as N=7B D=2T."),
-    ] = None,
-    table: Annotated[
-        str | None,
-        typer.Option(
-            "--runs",
-            metavar="RUNS",
-            autocompletion=completion.tables,
-            help="Predict every row of a table instead.",
-        ),
-    ] = None,
-    where: Where = None,
-    columns: Columns = None,
-    checkpoints: Checkpoints = None,
-    tail: Tail = None,
-    drop_missing: DropMissing = False,
-    best_of: BestOf = None,
-    across: Across = None,
-    sizes: Sizes = None,
-    mean: Annotated[
-        bool, typer.Option("--mean", help="The law's loss, without the noise of a single run.")
-    ] = False,
-    group: Group = None,
-    law: OwnLaw = None,
-    prob: Prob = "0.9",
-    seed: Seed = "0",
-    json: Json = False,
-    csv: Csv = False,
+    fit: opt.FitFile,
+    inputs: opt.Inputs = None,
+    table: opt.RowsToPredict = None,
+    rows: opt.Rows = opt.Rows(),
+    mean: opt.Mean = False,
+    group: opt.Group = None,
+    law: opt.OwnLaw = None,
+    prob: opt.Prob = 0.9,
+    seed: opt.Seed = 0,
+    out: opt.Printed = opt.Printed(),
 ) -> None:
     """Predict the loss of training runs, with intervals.
 
@@ -92,22 +37,14 @@ def predict(
     extrapolation (compute over that of the largest fitted run, or null), observed (if the table
     has losses) and loss (median, lower, upper).
     """
-    from bayescale.cli.inputs import assignments, find_law, read_runs, show_understood, whole
-    from bayescale.cli.saved import check_ungrouped, open_fit
+    from bayescale.cli.inputs import assignments, check_ungrouped, open_fit, show_understood
 
-    show, share = printer(json, csv), probability(prob)
-    draw_seed = whole("--seed", seed)
     named = assignments("input", inputs or [])
     if bool(named) == (table is not None):
         raise InputError("say which runs: inputs such as N=7B D=2T, or a table with --runs")
-    check_where(where, table)
-    rows = None
-    if table is not None:
-        rows = read_runs(
-            table, where, columns=columns, checkpoints=checkpoints, tail=tail,
-            needs=drop_missing, best_of=best_of, across=across, sizes=sizes,
-        )  # fmt: skip
-    fitted = open_fit(fit, find_law(law) if law else None, group)
+    opt.check_where(rows, table)
+    runs = None if table is None else rows.read(table)
+    fitted = open_fit(fit, law, group)
     if fitted.about["noise"] is None and not mean:
         raise InputError(
             f"{fit} holds published coefficients, which carry no noise, so a new run's loss is not "
@@ -121,43 +58,34 @@ def predict(
     values: dict[str, Any] = {name: x[0] if len(x) == 1 else x for name, x in named.items()}
     labels: dict[str, list[str]] = {}
     observed: Sequence[float] = ()
-    if rows is not None:
-        values = dict(read_columns(rows, fitted.law.inputs, extra=fitted.law.variables))
-        show_understood(rows)
-        labels = {"run": rows["run"].astype(str).tolist()} if "run" in rows else {}
-        observed = read_columns(rows, ["loss"])["loss"].tolist() if "loss" in rows else []
+    if runs is not None:
+        values = dict(read_columns(runs, fitted.law.inputs, extra=fitted.law.variables))
+        show_understood(runs)
+        labels = {"run": runs["run"].astype(str).tolist()} if "run" in runs else {}
+        observed = read_columns(runs, ["loss"])["loss"].tolist() if "loss" in runs else []
     by = fitted.about.get("by")
-    groups = {by: rows[by].astype(str).tolist()} if by and rows is not None and by in rows else {}
+    groups = {by: runs[by].astype(str).tolist()} if by and runs is not None and by in runs else {}
     if not groups:
         check_ungrouped(fitted, fit)
     with progress_bar("predict") as report:
         report("a loss for every draw")
-        loss = predicted(fitted, mean=mean, seed=draw_seed, **values, **groups)
+        loss = predicted(fitted, mean=mean, seed=seed, **values, **groups)
     document = prediction_document(
-        fitted, loss, values, share, mean=mean, labels=labels | groups, observed=observed
+        fitted, loss, values, prob, mean=mean, labels=labels | groups, observed=observed
     )
-    show(document, document["runs"], show_prediction)
+    out.show(document, document["runs"], show_prediction)
 
 
 def allocate(
-    fit: FitFile,
-    budget: Budgets,
-    gpu: Chip = None,
-    fixed: Fixed = None,
-    choose: Choose = None,
-    bounds: Bounds = None,
-    cost: Cost = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(
-            "--plot", metavar="FILE", help="Draw the optimum over compute: png, pdf, svg."
-        ),
-    ] = None,
-    group: Group = None,
-    law: OwnLaw = None,
-    prob: Prob = "0.9",
-    json: Json = False,
-    csv: Csv = False,
+    fit: opt.FitFile,
+    budget: opt.Budgets,
+    gpu: opt.Chip = None,
+    plans: opt.Plans = opt.Plans(),
+    plot: opt.PlotOptimum = None,
+    group: opt.Group = None,
+    law: opt.OwnLaw = None,
+    prob: opt.Prob = 0.9,
+    out: opt.Printed = opt.Printed(),
 ) -> None:
     r"""Find the compute-optimal allocation, and how uncertain it is.
 
@@ -177,69 +105,42 @@ def allocate(
     upper of every input and of loss; a listed input has choices too, the probability that each
     value is the best; passes over the different tokens, where the law counts them.
     """
-    from bayescale.cli.inputs import flop_budget
-    from bayescale.cli.plans import chip_hours
-    from bayescale.cli.saved import open_one
+    from bayescale.cli.inputs import open_one
+    from bayescale.cli.plans import allocation_document, reach, show_allocation, write_plot
+    from bayescale.decisions.budgets import chip_hours
 
-    show, share = printer(json, csv), probability(prob)
-    asked = [flop_budget(text) for text in budget]
-    budgets, hours = [one.flops for one in asked], chip_hours(asked, gpu)
-    options = plan_options(fixed, choose, bounds, cost)
-    if plot is not None:
-        from bayescale.cli.plans import check_plot_path
+    budgets, hours = [one.flops for one in budget], chip_hours(budget, gpu)
+    options, fitted = plans.options, open_one(fit, law, group)
 
-        check_plot_path(plot)
-    fitted = open_one(fit, law, group)
-
-    from bayescale.cli.plans import allocation_document, show_allocation
     from bayescale.decisions.allocation import allocate as optimum
 
     with progress_bar("allocate") as report:
         report("the optimum of every draw")
-        document = allocation_document(fitted, optimum(fitted, budgets, **options), share, hours)
+        document = allocation_document(fitted, optimum(fitted, budgets, **options), prob, hours)
         if plot is not None:
-            from bayescale.cli.plans import plot_allocation
+            from bayescale.plotting import plot_allocation
 
             report("drawing")
-            plot_allocation(fitted, budgets, plot, options, share)
-    show(document, document["budgets"], show_allocation)
+            probs = sorted({0.5, prob})
+            draw = partial(plot_allocation, fitted, reach(budgets), probs=probs, **options)
+            write_plot(draw, plot)
+    out.show(document, document["budgets"], show_allocation)
 
 
 def decide(
-    fit: FitFile,
-    budget: Budgets,
-    gpu: Chip = None,
-    within: Within = "0.005",
-    risk: Annotated[
-        str,
-        typer.Option(
-            "--risk",
-            metavar="RISK",
-            help="What is least: mean, quantile, or cvar (the mean of the worst losses).",
-        ),
-    ] = "mean",
-    level: Annotated[
-        str,
-        typer.Option("--level", metavar="P", help="Of the quantile; cvar is of what lies above."),
-    ] = "0.9",
-    trust: Annotated[
-        bool, typer.Option("--trust", help="Decide also with a fit that failed its diagnostics.")
-    ] = False,
-    fixed: Fixed = None,
-    choose: Choose = None,
-    bounds: Bounds = None,
-    cost: Cost = None,
-    plot: Annotated[
-        Path | None,
-        typer.Option(
-            "--plot", metavar="FILE", help="Draw the regret of plans over compute: png, pdf, svg."
-        ),
-    ] = None,
-    group: Group = None,
-    law: OwnLaw = None,
-    prob: Prob = "0.9",
-    json: Json = False,
-    csv: Csv = False,
+    fit: opt.FitFile,
+    budget: opt.Budgets,
+    gpu: opt.Chip = None,
+    within: opt.Within = 0.005,
+    risk: opt.Risk = "mean",
+    level: opt.Level = 0.9,
+    trust: opt.Trust = False,
+    plans: opt.Plans = opt.Plans(),
+    plot: opt.PlotRegret = None,
+    group: opt.Group = None,
+    law: opt.OwnLaw = None,
+    prob: opt.Prob = 0.9,
+    out: opt.Printed = opt.Printed(),
 ) -> None:
     """Choose the one plan of least expected loss, and what is as good.
 
@@ -256,74 +157,38 @@ def decide(
     extrapolation, plan (every input), expected_loss, loss, expected_regret, regret (median,
     lower, upper) and band (lower and upper of what varies among plans within that loss).
     """
-    from bayescale.cli.inputs import flop_budget, number
-    from bayescale.cli.plans import chip_hours
-    from bayescale.cli.saved import open_one
+    from bayescale.cli.inputs import open_one
+    from bayescale.cli.plans import decision_document, reach, show_decision, write_plot
+    from bayescale.decisions.budgets import chip_hours
 
-    show, share = printer(json, csv), probability(prob)
-    asked = [flop_budget(text) for text in budget]
-    budgets, hours = [one.flops for one in asked], chip_hours(asked, gpu)
-    give_up, share_of = number("--within", within), number("--level", level)
-    options = plan_options(fixed, choose, bounds, cost)
-    if plot is not None:
-        from bayescale.cli.plans import check_plot_path
+    budgets, hours = [one.flops for one in budget], chip_hours(budget, gpu)
+    options, fitted = plans.options, open_one(fit, law, group)
 
-        check_plot_path(plot)
-    fitted = open_one(fit, law, group)
-
-    from bayescale.cli.plans import decision_document, show_decision
     from bayescale.decisions.decision import decide as best_plan
 
-    attitude: dict[str, Any] = {"risk": risk, "level": share_of, "trust": trust}
+    attitude: dict[str, Any] = {"risk": risk, "level": level, "trust": trust}
     with progress_bar("decide") as report:
         report("the plan of least expected loss")
-        plan = best_plan(fitted, budgets, within=give_up, **attitude, **options)
-        document = decision_document(fitted, plan, share, hours)
+        plan = best_plan(fitted, budgets, within=within, **attitude, **options)
+        document = decision_document(fitted, plan, prob, hours)
         if plot is not None:
-            from bayescale.cli.plans import plot_decision
+            from bayescale.plotting import plot_regret
 
             report("drawing")
-            plot_decision(fitted, budgets, plot, options)
-    show(document, document["budgets"], show_decision)
+            write_plot(partial(plot_regret, fitted, reach(budgets), **options), plot)
+    out.show(document, document["budgets"], show_decision)
 
 
 def compare(
-    fits: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FIT", autocompletion=completion.fits, help="Fits of the same runs."
-        ),
-    ],
-    law: OwnLaws = None,
-    by: Annotated[
-        str,
-        typer.Option(
-            "--by",
-            metavar="WHAT",
-            autocompletion=completion.choices("loo", "kfold", "future"),
-            help="What is left out: loo, one run; kfold, several; future, the larger runs.",
-        ),
-    ] = "loo",
-    folds: Annotated[
-        str,
-        typer.Option(
-            "--folds", metavar="N", help="Of kfold: a number, or a column such as N or corpus."
-        ),
-    ] = "10",
-    cut: Cuts = None,
-    order: Order = "flops",
-    weights: Annotated[
-        str,
-        typer.Option(
-            "--weights",
-            metavar="HOW",
-            autocompletion=completion.choices("stacking", "pseudo-bma"),
-            help="stacking or pseudo-bma.",
-        ),
-    ] = "stacking",
-    seed: Seed = "0",
-    json: Json = False,
-    csv: Csv = False,
+    fits: opt.ComparedFits,
+    law: opt.OwnLaws = None,
+    by: opt.LeftOut = "loo",
+    folds: opt.Folds = "10",
+    cut: opt.Cuts = None,
+    order: opt.Order = "flops",
+    weights: opt.Mixture = "stacking",
+    seed: opt.Seed = 0,
+    out: opt.Printed = opt.Printed(),
 ) -> None:
     """Compare laws by how well each predicts runs left out.
 
@@ -338,18 +203,15 @@ def compare(
     dse, p_worse, p, weight, pareto_k, refits, distinguishable from the best, and reliable) and
     reading (sentences).
     """
-    from bayescale.cli.inputs import find_law, whole
+    from bayescale.cli.inputs import open_fits
     from bayescale.cli.results import comparison_document, show_comparison
-    from bayescale.cli.saved import open_fits
 
-    show, sown = printer(json, csv), whole("--seed", seed)
+    cuts = opt.cut_options(cut)
     parted: int | str = int(folds) if folds.isascii() and folds.isdigit() else folds
-    shares = cut_options(cut)
-    own = [find_law(where) for where in law or []]
-    loaded = open_fits(fits, own)
+    loaded = open_fits(fits, law or ())
 
     from bayescale.checking.comparison import compare as scores
 
-    table = scores(loaded, by=by, folds=parted, order=order, weights=weights, seed=sown, **shares)
+    table = scores(loaded, by=by, folds=parted, order=order, weights=weights, seed=seed, **cuts)
     document = comparison_document(table)
-    show(document, document["fits"], show_comparison)
+    out.show(document, document["fits"], show_comparison)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bayescale.common.errors import InputError
 from bayescale.common.quantities import parse_number
 from bayescale.decisions.devices import DEVICES, Device, find_device
 
-__all__ = ["MFU", "Budget", "parse_budget", "parse_chip"]
+__all__ = ["MFU", "Budget", "chip_hours", "parse_budget", "parse_chip"]
 
 #: Share of a chip's peak that training attains, where nothing is said. Published dense runs on
 #: hundreds to thousands of chips report 0.3 to 0.55 (PaLM 0.46, Llama 3 405B 0.38 to 0.43).
@@ -282,3 +283,15 @@ def parse_chip(text: str) -> Budget:
     device, (start, end) = found
     share, left, _ = _share(f"{text[:start]} {text[end:]}", "")
     return _made(text, device, share, 0.0, device.name, left)
+
+
+def chip_hours(asked: Sequence[Budget], gpu: str | None) -> dict[float, dict[str, float]]:
+    """Hours of a chip by budget in FLOPs: of the one that pays for it, or of the one asked for."""
+    chip = None if gpu is None else parse_chip(gpu)
+    found = {}
+    for one in asked:
+        of = chip or one
+        hours = of.hours_of(one.flops)
+        if hours is not None and of.device is not None and of.mfu is not None:
+            found[one.flops] = {f"{of.device.name} at {100 * of.mfu:g} %": hours}
+    return found

@@ -25,7 +25,7 @@ from bayescale.posterior.noise import Noise, run_scale
 from bayescale.posterior.problem import problem
 from bayescale.sampling.importance import across_modes, laplace, misses_a_mode
 from bayescale.sampling.modes import find_modes
-from bayescale.sampling.nuts import compiled_density, sample_nuts
+from bayescale.sampling.nuts import COMPILERS, compiled_density, sample_nuts
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -169,6 +169,7 @@ def fit(
     tune: int = 1000,
     chains: int = 4,
     seed: int | None = None,
+    compile: str = "auto",
     progress: bool | None = None,
 ) -> Fit:
     """Sample the posterior of a law's coefficients given runs.
@@ -211,6 +212,10 @@ def fit(
         (:mod:`bayescale.sampling.importance`).
     seed
         Makes the result reproducible on one machine.
+    compile
+        What compiles the density that NUTS samples: ``"auto"``, LLVM in a tenth of a second and,
+        for laws beyond it, PyTensor in some eight; or ``"llvm"`` or ``"pytensor"`` alone, to check
+        one against the other (:mod:`bayescale.sampling.compiler`).
     progress
         Whether to show progress on standard error; by default, if that is a terminal.
 
@@ -241,6 +246,8 @@ def fit(
     """
     if method not in ("nuts", "laplace"):
         raise InputError(f"method={method!r} is not known; choose 'nuts' or 'laplace'")
+    if compile not in COMPILERS:
+        raise InputError(f"compile={compile!r} is not known; choose {', '.join(COMPILERS)}")
     draws, tune, chains = _whole("draws", draws), _whole("tune", tune), _whole("chains", chains)
     seed = None if seed is None else _whole("seed", seed, least=0)
     asked: dict[str, Any] = {"noise": noise, "by": by, "vary": vary, "pool": pool, "priors": priors}
@@ -255,7 +262,7 @@ def fit(
     used_seed = int(np.random.SeedSequence(seed).generate_state(1)[0])
     settings = {"draws": draws, "tune": tune, "chains": chains}
     about: dict[str, Any] = {"method": method, "seed": seed, **settings}
-    about["options"] = storable_options(asked | {"method": method} | settings)
+    about["options"] = storable_options(asked | {"method": method, "compile": compile} | settings)
     with progress_bar(f"{law.name}, {len(runs)} runs", progress) as report:
         report("finding the mode")
         if method == "laplace":
@@ -263,7 +270,7 @@ def fit(
             fitted = sampled_fit(task, runs, found.coordinates(task.names), found.stats, about)
             table = diagnose(fitted)
         else:
-            fitted, table = _nuts(task, runs, settings, about, used_seed, report)
+            fitted, table = _nuts(task, runs, settings, about, used_seed, compile, report)
         warn_if_untrusted(fitted, table)
     return fitted
 
@@ -274,6 +281,7 @@ def _nuts(
     settings: dict[str, int],
     about: dict[str, Any],
     used_seed: int,
+    compiler: str,
     report: Report,
 ) -> tuple[Fit, pd.DataFrame]:
     """Sample, and the diagnostics; longer where draws are alike, with care where they diverge.
@@ -283,7 +291,7 @@ def _nuts(
     """
     modes = find_modes(task)
     report("compiling")
-    compiled = compiled_density(task)
+    compiled = compiled_density(task, compiler)
     made = settings["draws"] * settings["chains"]
     # What the judge will ask, if so many draws can ever meet it.
     wanted = needed_ess(made) if made >= MIN_ESS else made // 4

@@ -10,16 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bayescale.common.errors import InputError
 from bayescale.common.progress import Report
 from bayescale.posterior.density import Problem, log_posterior
-from bayescale.sampling.compiler.machine_code import Density, compile_density
-from bayescale.sampling.compiler.symbolic import sum_rows
+from bayescale.sampling.compiler import Density, compile_density, sum_rows
 from bayescale.sampling.modes import Mode
 
 if TYPE_CHECKING:
     import xarray as xr
 
-__all__ = ["compiled_density", "sample_nuts"]
+__all__ = ["COMPILERS", "compiled_density", "sample_nuts"]
+
+#: What compiles a density: LLVM and, where that cannot, PyTensor; or one of them alone.
+COMPILERS = ("auto", "llvm", "pytensor")
 
 
 def sample_nuts(
@@ -99,8 +102,14 @@ _KEPT = 32
 _DATA = "data_"
 
 
-def compiled_density(task: Problem) -> Any:
-    """The compiled density of a law with its priors and noise, made at most once a process."""
+def compiled_density(task: Problem, compiler: str = "auto") -> Any:
+    """The compiled density of a law with its priors and noise, made at most once a process.
+
+    Raises
+    ------
+    InputError
+        If the law does what LLVM alone cannot compile.
+    """
     key = (
         task.law.function,
         task.law.variables,
@@ -113,17 +122,20 @@ def compiled_density(task: Problem) -> Any:
         task.error is None,
         task.groups and (len(task.groups.levels), task.groups.vary, task.groups.pooled),
         task.groups and tuple(task.groups.coordinates.priors.items()),
+        compiler,
     )
     if key not in _compiled_densities:
-        _compiled_densities[key] = _compile(task)
+        _compiled_densities[key] = _compile(task, compiler)
         while len(_compiled_densities) > _KEPT:
             _compiled_densities.popitem(last=False)
     _compiled_densities.move_to_end(key)
     return _compiled_densities[key]
 
 
-def _compile(task: Problem) -> Any:
+def _compile(task: Problem, compiler: str) -> Any:
     """A density of our own making; by PyMC, in seconds, for laws that call PyTensor themselves."""
+    if compiler == "pytensor":
+        return _compile_by_pymc(task)
 
     def density(u: Mapping[str, Any], data: Mapping[str, Any]) -> Any:
         log_prior, rows, _ = log_posterior(task, u, data)
@@ -131,7 +143,9 @@ def _compile(task: Problem) -> Any:
 
     try:
         return compile_density(density, task.names, task.data)
-    except Exception:
+    except Exception as error:
+        if compiler == "llvm":
+            raise InputError(f"{error}; or leave out compile=, and PyTensor compiles it") from error
         # A law may use functions that PyTensor knows and symbols do not. One that is wrong fails
         # once more, with PyTensor's reason.
         return _compile_by_pymc(task)

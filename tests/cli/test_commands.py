@@ -23,7 +23,6 @@ import bayescale as bs
 from bayescale import cli
 from bayescale.cli import inputs as cli_inputs
 from bayescale.cli import output as cli_output
-from bayescale.cli import saved as cli_saved
 from bayescale.cli.lists import plain_math
 from bayescale.cli.results import fit_document
 from bayescale.common.errors import InputError
@@ -344,8 +343,8 @@ def test_fit_replaces_a_fit_but_no_other_file(tmp_path, saved):
     other.write_text("precious")
     assert "is not a bayescale fit" in error("fit", "olmo_ladder", "--law", "dense", "-o", other)
     assert other.read_text() == "precious"
-    cli_saved.check_fit_path(other, force=True)
-    cli_saved.check_fit_path(saved)
+    cli_inputs.check_fit_path(other, force=True)
+    cli_inputs.check_fit_path(saved)
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write")

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 import bayescale as bs
+from bayescale.checking.example_runs import example_runs
 from bayescale.cli import inputs as cli_inputs
-from bayescale.cli.template import example_runs
 from bayescale.language.columns import read_columns
 from bayescale.models import laws
 from command_line import error, run

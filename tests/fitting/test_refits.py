@@ -47,7 +47,7 @@ def test_refits_to_tables_of_any_length_compile_at_most_once(tables, monkeypatch
     compiled = []
     original = nuts._compile
     monkeypatch.setattr(
-        nuts, "_compile", lambda task: compiled.append(len(task.loss)) or original(task)
+        nuts, "_compile", lambda task, by: compiled.append(len(task.loss)) or original(task, by)
     )
     nuts._compiled_densities.clear()
     sizes = [size for size, _ in refit(dense, tables, then=centre_of, **QUICK)]

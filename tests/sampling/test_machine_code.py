@@ -13,6 +13,7 @@ from scipy.special import digamma, gammaln
 
 import bayescale as bs
 from bayescale import amplitude, exponent, floor, law
+from bayescale.common.errors import InputError
 from bayescale.language.maths import sqrt
 from bayescale.models import coupled, dense, experts, laws
 from bayescale.posterior.problem import problem
@@ -245,6 +246,20 @@ def test_a_law_that_only_pytensor_follows_is_compiled_by_pymc(olmo):
     assert not isinstance(nuts.compiled_density(task), Density)
     fit = bs.fit(softened, olmo, seed=1, draws=200, tune=300, chains=2)
     assert np.isfinite(fit.posterior.to_array()).all()
+
+
+def test_llvm_alone_refuses_it_and_leaves_nothing_half_done(olmo):
+    with pytest.raises(InputError, match=r"numpy.arcsinh of a symbol.*or leave out compile="):
+        bs.fit(softened, olmo, seed=1, compile="llvm")
+    with pytest.raises(InputError, match=r"compile='numba' is not known; choose auto"):
+        bs.fit(dense, olmo, seed=1, compile="numba")
+
+
+def test_one_compiler_against_the_other(olmo):
+    one, other = (bs.fit(dense, olmo, seed=1, compile=by).posterior for by in ("llvm", "pytensor"))
+    for name in one:  # means agree to a tenth of their spread, some five Monte Carlo errors
+        assert abs(one[name].mean() - other[name].mean()) < 0.1 * one[name].std(), name
+        assert float(one[name].std() / other[name].std()) == pytest.approx(1, abs=0.1), name
 
 
 @pytest.mark.parametrize(
