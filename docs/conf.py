@@ -20,12 +20,14 @@ extensions = [
     "sphinx.ext.viewcode",
     "numpydoc",
     "mathml",
+    "mermaid",
     "pages",
 ]
 
 # --- pages in Markdown ----------------------------------------------------------------------------
 
 myst_enable_extensions = ["deflist", "dollarmath"]
+myst_fence_as_directive = ["mermaid"]
 myst_heading_anchors = 3
 
 # --- the reference, from docstrings ---------------------------------------------------------------

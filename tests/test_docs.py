@@ -5,6 +5,7 @@ import io
 import math
 import re
 import shlex
+import tomllib
 import warnings
 from pathlib import Path
 from typing import NamedTuple
@@ -181,6 +182,17 @@ def test_every_public_name_is_in_the_reference():
     modules = {"cost", "models", "plotting"}
     expected = set(bs.__all__) - modules | set(bs.plotting.__all__) | set(bs.cost.__all__)
     assert set(described) == expected
+
+
+def test_every_room_has_a_paragraph_and_a_place_in_the_order_of_imports():
+    text = (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8")
+    rooms = {path.parent.name for path in (ROOT / "bayescale").glob("*/__init__.py")} - {"models"}
+    assert all(f"**`{room}`**" in text for room in rooms)
+    (order,) = re.findall(r"From the\nbottom of the house to its top: (.*?)\.", text, re.DOTALL)
+    floors = [re.findall(r"`(\w+)`", floor) for floor in order.split(";")]
+    contract = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]
+    layers = [re.findall(r"\w+", layer) for layer in contract["contracts"][0]["layers"]]
+    assert [set(floor) for floor in floors] == [set(layer) for layer in reversed(layers)]
 
 
 def test_every_example_is_in_the_gallery_with_what_it_prints_and_draws():
