@@ -26,7 +26,8 @@ from scipy import stats
 
 from bayescale.common.files import replacing
 from bayescale.models import laws
-from bayescale.posterior.density import Problem, log_posterior, problem
+from bayescale.posterior.density import Problem, log_posterior
+from bayescale.posterior.problem import problem
 from bayescale.sampling.modes import find_mode
 from bayescale.sampling.nuts import compiled_density, sample_nuts
 
