@@ -156,10 +156,11 @@ def find_law(where: str) -> Law:
             wrong = "missing" if found is None else "not a law"
             raise InputError(f"{where}: {name!r} is {wrong}; {_laws_in(module)}")
         return found
-    held = {key: value for key, value in vars(module).items() if _is_own_law(module, value)}
-    if len(held) != 1:
+    laws_there = [value for value in vars(module).values() if isinstance(value, Law)]
+    own = [one for one in laws_there if one.function.__module__ == module.__name__]
+    if len(own) != 1:
         raise InputError(f"{where} does not say which law; {_laws_in(module)}")
-    return next(iter(held.values()))
+    return own[0]
 
 
 def find_cost(where: str) -> Callable[..., Any]:
@@ -184,10 +185,6 @@ def _built_in[Kind](what: str, name: str, known: Mapping[str, Kind], else_: str)
     raise InputError(
         f"there is no {what} {name!r}; {meant}there are {', '.join(known)}; or give {else_}"
     )
-
-
-def _is_own_law(module: Any, value: Any) -> bool:
-    return isinstance(value, Law) and value.function.__module__ == module.__name__
 
 
 def _laws_in(module: Any) -> str:
