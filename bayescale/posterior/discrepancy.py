@@ -47,8 +47,8 @@ __all__ = [
 
 #: Decades over which a slope forgets where it was.
 MEMORY = 3.0
-#: Decades between nodes among the runs; further out they grow apart, by a factor at a time.
-SPACING, GROWTH = 0.25, 1.25
+#: Decades between nodes.
+SPACING = 0.25
 #: Decades beyond the runs up to which a slope wanders freely, and over which it then comes back. A
 #: plan is further from the runs along compute than along each input, and hardly along their ratio.
 REACH: Mapping[str, float] = {"input": 0.75, "product": 2.5, "quotient": 0.5}
@@ -162,7 +162,7 @@ def directions(at: Mapping[str, np.ndarray], spacing: float = SPACING) -> tuple[
     at
         Decades of each input, one value a run.
     spacing
-        Decades between nodes among the runs.
+        Decades between nodes.
     """
     lines = [Direction(((name, 1),)) for name in at]
     for first, second in itertools.combinations(at, 2):
@@ -173,10 +173,8 @@ def directions(at: Mapping[str, np.ndarray], spacing: float = SPACING) -> tuple[
 def _with_nodes(line: Direction, x: np.ndarray, spacing: float) -> Direction:
     low, high = min(float(x.min()), 0.0), max(float(x.max()), 0.0)
     inner = np.linspace(low, high, 1 + math.ceil((high - low) / spacing - 1e-9))
-    outward, last = [0.0], REACH[line.kind] + RETURN[line.kind]
-    while outward[-1] < last:
-        outward.append(min(last, outward[-1] + spacing * GROWTH ** (len(outward) - 1)))
-    out = np.array(outward[1:])
+    last = REACH[line.kind] + RETURN[line.kind]
+    out = np.linspace(0.0, last, 1 + math.ceil(last / spacing - 1e-9))[1:]
     nodes = np.concatenate([low - out[::-1], inner, high + out])
     return Direction(line.powers, tuple(nodes.tolist()), (low, high))
 

@@ -274,7 +274,7 @@ def find_field(
     weights
         Weight of each run.
     spacing
-        Decades between nodes among the runs.
+        Decades between nodes.
     """
     x = decades(law, scaled)
     if not x:
