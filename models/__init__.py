@@ -19,6 +19,7 @@ from bayescale.models.joint_moe import joint_moe
 from bayescale.models.kaplan import kaplan
 from bayescale.models.repetition import repetition
 from bayescale.models.sparse import sparse
+from bayescale.models.transferred import transferred, transferred_tokens
 from bayescale.models.upcycling import upcycling, upcycling_tokens
 
 __all__ = [
@@ -37,6 +38,8 @@ __all__ = [
     "laws",
     "repetition",
     "sparse",
+    "transferred",
+    "transferred_tokens",
     "upcycling",
     "upcycling_tokens",
 ]

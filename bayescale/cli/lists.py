@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from bayescale.cli.output import aside, say, show
 from bayescale.common.quantities import format_number
+from bayescale.language.docstrings import parameters
 from bayescale.language.law import Law
 from bayescale.language.variables import variable
 
@@ -132,18 +133,8 @@ def show_law(document: Mapping[str, Any]) -> None:
 
 
 def _parameters(docstring: str) -> dict[str, str]:
-    """What the Parameters section of a numpydoc docstring says, by name."""
-    text = inspect.cleandoc(docstring)
-    section = re.search(r"^Parameters\n-+\n(.*?)(?=\n\w[^\n]*\n-+\n|\Z)", text, re.S | re.M)
-    found: dict[str, str] = {}
-    names: list[str] = []
-    for line in (section[1] if section else "").splitlines():
-        if line and not line.startswith(" "):
-            names = [name.strip() for name in line.split(":")[0].split(",")]
-        elif line.strip():
-            for name in names:
-                found[name] = f"{found.get(name, '')} {line.strip()}".strip()
-    return {name: plain_math(text) for name, text in found.items()}
+    """What a docstring says of inputs and coefficients, as it would be typed."""
+    return {name: plain_math(text) for name, text in parameters(docstring).items()}
 
 
 # --- tables of runs -----------------------------------------------------------------------------

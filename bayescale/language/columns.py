@@ -173,6 +173,7 @@ def read_columns(
 
     def read(name: str) -> np.ndarray:
         known = variable(name, extra)
+        _check_meaning(known, runs)
         try:
             values = _checked(known, runs[name], runs.index)
         except InputError as error:
@@ -208,6 +209,18 @@ def read_columns(
 
 
 # --- checks -------------------------------------------------------------------------------------
+
+
+def _check_meaning(known: Variable, runs: pd.DataFrame) -> None:
+    """Refuse a column that was taken for the vocabulary's quantity where a law means another."""
+    usual = VARIABLES.get(known.name)
+    if usual is None or known.aliases == usual.aliases:
+        return
+    for one in runs.attrs.get("understood", ()):
+        guessed = one["column"] not in ("", known.name) and "as told" not in one["note"]
+        if one["name"] == known.name and guessed:
+            said = remedies.other_meaning(known, usual, one["column"])
+            raise InputError(said, code="which-column")
 
 
 def _refusal(

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, overload
 
 from bayescale.common.errors import InputError
+from bayescale.language.docstrings import parameters
 from bayescale.language.priors import Prior, as_prior
-from bayescale.language.variables import Variable
+from bayescale.language.variables import VARIABLES, Variable, variable
 
 __all__ = ["RESERVED_PREFIXES", "Coefficients", "Law", "law"]
 
@@ -73,7 +74,8 @@ class Law:
     cost
         The default cost model: training FLOPs as a function of inputs.
     variables
-        Inputs of this law that the package's vocabulary does not know.
+        Inputs as this law means them: those that the vocabulary does not know, and of those that
+        it knows what the docstring says of them, or an entry of the law's own.
     raw
         From coefficients in reference units and the reference of every input to raw units;
         needed only by laws whose terms are not plain powers of their count inputs.
@@ -172,7 +174,9 @@ def law(
     cost
         Training FLOPs as a function of inputs, used by ``allocate`` and ``decide``.
     variables
-        Descriptions of inputs that the vocabulary does not know.
+        Descriptions of inputs that the vocabulary does not know, or by whose name this law means
+        something narrower. For others, what the docstring says under ``Parameters`` replaces
+        the vocabulary's description wherever the law's inputs are listed.
     raw
         From coefficients in reference units to raw units; see :class:`Law`.
 
@@ -209,7 +213,7 @@ def law(
             priors=MappingProxyType(priors),
             published=MappingProxyType(sets),
             cost=cost,
-            variables=tuple(variables),
+            variables=_as_meant(function, inputs, tuple(variables)),
             raw=raw,
         )
         for attribute in ("__doc__", "__module__", "__qualname__", "__name__", "__wrapped__"):
@@ -218,6 +222,25 @@ def law(
         return made
 
     return make if function is None else make(function)
+
+
+def _as_meant(
+    function: Callable[..., Any], inputs: tuple[str, ...], own: tuple[Variable, ...]
+) -> tuple[Variable, ...]:
+    """What is known of the inputs, in the words of the law's docstring where it has any."""
+    told = {entry.name for entry in own}
+    said = parameters(function.__doc__ or "")
+    return own + tuple(
+        replace(variable(name), description=_phrase(said[name]))
+        for name in inputs
+        if name in VARIABLES and name in said and name not in told
+    )
+
+
+def _phrase(text: str) -> str:
+    """A sentence of a docstring as a description: ``Training tokens.`` is "training tokens"."""
+    text = text.replace("``", "").removesuffix(".")
+    return text if text[:2].isupper() else text[:1].lower() + text[1:]
 
 
 def _read_signature(function: Callable[..., Any]) -> tuple[tuple[str, ...], dict[str, Prior]]:

@@ -197,6 +197,17 @@ def missing_column(
     return f"the table has no column {name!r}{meaning}; its columns are {shown}; {remedy}"
 
 
+def other_meaning(known: Variable, usual: Variable, column: str) -> str:
+    """Say that a header means the usual quantity, and this law another of the same name."""
+    told = column_option(known.name, column)
+    other = column_option(known.name, "...")
+    return (
+        f"column {column!r} reads as {usual.description}, and here {known.name} means "
+        f"{known.description}; give the column that has these: {other}, or, if it is that one, "
+        f"{told}"
+    )
+
+
 def _nearest(known: Variable, columns: Sequence[str]) -> str | None:
     """Return the column that is probably the variable under another header."""
 

@@ -4,6 +4,7 @@ import importlib
 import inspect
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 
 import bayescale as bs
 from bayescale import models
+from bayescale.language.docstrings import parameters
 from bayescale.language.variables import VARIABLES, variable
 from bayescale.models import laws
 from properties import examples
@@ -79,7 +81,22 @@ def test_inputs_are_known(name):
         assert entry.name in VARIABLES or entry in law.variables
         assert entry.description
         assert math.isfinite(entry.low)
-    assert not {entry.name for entry in law.variables} & set(VARIABLES)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_inputs_are_described_as_the_law_means_them(name):
+    # In the words of its docstring; values, units and scales stay those of the vocabulary.
+    law = EVERY[name]
+    said = parameters(law.__doc__)
+    for entry in law.variables:
+        if entry.name not in VARIABLES:
+            assert entry.description
+            continue
+        words = said[entry.name].replace("``", "").removesuffix(".")
+        assert entry.description.lower() == words.lower()
+        bare = [replace(one, description="", aliases=()) for one in (entry, VARIABLES[entry.name])]
+        assert bare[0] == bare[1]
+    assert {entry.name for entry in law.variables} == set(law.inputs)
 
 
 @pytest.mark.parametrize(("name", "published"), SETS)

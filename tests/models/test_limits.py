@@ -22,6 +22,8 @@ from bayescale.models import (
     laws,
     repetition,
     sparse,
+    transferred,
+    transferred_tokens,
     upcycling,
     upcycling_tokens,
 )
@@ -89,6 +91,32 @@ def test_upcycling_without_interaction_is_separable(N, D_1, D_2, A, a_1, a_2, B,
 def test_upcycling_at_one_size_is_the_law_of_tokens(D_1, D_2, A, a_1, a_2, a_3, E):
     c = {"A": A, "alpha_1": a_1, "alpha_2": a_2, "alpha_3": a_3, "E": E}
     same(upcycling_tokens(D_1, D_2, **c), upcycling(1e9, D_1, D_2, B=0.0, beta=0.3, **c))
+
+
+@given(sizes, tokens, tokens, floors, amplitudes, exponents, amplitudes, exponents, exponents)
+def test_nothing_transferred_is_training_from_scratch(N, D_1, D_2, E, A, alpha, B, beta, q):
+    found = transferred(N, D_1, D_2, A=A, alpha=alpha, r=0.0, q=q, B=B, beta=beta, E=E)
+    same(found, dense(N, D_2, E=E, A=B, alpha=beta, B=A, beta=alpha))
+
+
+@given(sizes, tokens, floors, amplitudes, exponents, amplitudes, exponents)
+def test_every_token_transferred_is_one_long_run(N, D, E, A, alpha, B, beta):
+    c = {"A": A, "alpha": alpha, "r": 1.0, "q": 1.0, "B": B, "beta": beta, "E": E}
+    same(transferred(N, D, 3 * D, **c), dense(N, 4 * D, E=E, A=B, alpha=beta, B=A, beta=alpha))
+
+
+@given(tokens, tokens, floors, amplitudes, exponents, decades(-2, 1), exponents)
+def test_transferred_at_one_size_is_the_law_of_tokens(D_1, D_2, E, A, alpha, r, q):
+    c = {"A": A, "alpha": alpha, "r": r, "q": q, "E": E}
+    same(transferred_tokens(D_1, D_2, **c), transferred(1e9, D_1, D_2, B=0.0, beta=0.3, **c))
+
+
+@given(tokens, exponents, st.floats(0.05, 1), st.floats(0.5, 1))
+def test_a_better_parent_gains_less_from_further_tokens(D, alpha, r, q):
+    c = {"A": 10.0, "alpha": alpha, "r": r, "q": q, "E": 0.0}
+    gains = [transferred_tokens(seen, D, **c) - transferred_tokens(seen, 2 * D, **c)
+             for seen in (D / 10, D, 10 * D)]  # fmt: skip
+    assert gains[0] > gains[1] > gains[2] > 0
 
 
 @given(sizes, tokens, floors, amplitudes, decades(-2, 2), exponents, exponents)
