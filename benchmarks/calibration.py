@@ -27,6 +27,7 @@ from scipy import stats
 from bayescale.common.files import replacing
 from bayescale.models import laws
 from bayescale.posterior.density import Problem, log_posterior
+from bayescale.posterior.noise import run_scale
 from bayescale.posterior.problem import problem
 from bayescale.sampling.modes import find_mode
 from bayescale.sampling.nuts import compiled_density, sample_nuts
@@ -72,16 +73,17 @@ def simulate(task, rng):
         with np.errstate(all="ignore"):
             mean = task.law(**task.scaled_inputs, **{n: c[n] for n in task.priors})[0]
             p = {n: x[0] for n, x in c.items()}
-            noise = task.noise.draw(rng, mean.shape, p["noise_scale"], p)
+            scale = run_scale(task.noise, p, task.data)
+            noise = task.noise.draw(rng, mean.shape, scale, p)
             loss = mean * np.exp(noise)
         if (mean > 0).all() and np.isfinite(loss).all() and (loss > 0).all():
             return {n: x.item() for n, x in c.items()}, loss
 
 
-def ranks(name, simulations, seed):
+def ranks(name, simulations, seed, noise="student_t"):
     """Ranks of the true coefficients among draws of the posterior, by simulation."""
     law = laws()[name]
-    task = at_unit_loss(problem(law, design(law)))
+    task = at_unit_loss(problem(law, design(law), noise=noise))
     found = []
     for i in range(simulations):
         rng = np.random.default_rng([seed, i])

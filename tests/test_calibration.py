@@ -24,6 +24,13 @@ def test_the_truth_s_rank_among_the_draws_is_uniform(study):
     assert min(p.values()) > 0.01 / len(p)
 
 
+@pytest.mark.slow
+def test_it_is_under_skewed_noise(study):
+    p = study.uniformity(study.ranks("dense", simulations=40, seed=4, noise="skewed"))
+    assert {"noise_above", "noise_compute"} < set(p)
+    assert min(p.values()) > 0.01 / len(p)
+
+
 @pytest.mark.parametrize(("shape", "calibrated"), [(1.0, True), (0.5, False), (2.0, False)])
 def test_draws_that_are_too_sure_or_too_vague_are_noticed(study, shape, calibrated):
     ranks = np.random.default_rng(1).beta(shape, shape, 200) * study.KEPT

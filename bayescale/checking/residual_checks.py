@@ -20,6 +20,7 @@ from bayescale.checking.residual_bands import (
 from bayescale.checking.residual_table import check_has_runs, derived, residuals
 from bayescale.common.errors import InputError
 from bayescale.common.quantities import format_number
+from bayescale.common.wording import here
 from bayescale.fitting.design import listed
 from bayescale.fitting.fits import Fit
 from bayescale.fitting.refits import table_of
@@ -284,7 +285,8 @@ def _upwards(left: pd.DataFrame) -> list[str]:
     return [
         f"Misfits are mostly upwards: {above} of {len(rest)} runs lie far above their prediction "
         f"and {below or 'none'} as far below. Badly tuned runs do that, and pull a law up: take "
-        "the best of each configuration, or leave those runs out, and see what changes."
+        "the best of each configuration, or leave those runs out, or fit with "
+        f"{here(python='noise="skewed"', prompt='--noise skewed')}, and see what changes."
     ]
 
 

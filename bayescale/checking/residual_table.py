@@ -156,8 +156,8 @@ def _predicted(fit: Fit, runs: pd.DataFrame, weights: np.ndarray) -> np.ndarray:
     centre = np.nan_to_num(centre, nan=-1e6, neginf=-1e6)
     observed = np.log(runs["loss"].to_numpy(float))
 
-    def below(at: np.ndarray, sign: float = 1.0) -> np.ndarray:
-        return (weights * noise.cdf(sign * (at - centre), scale, p)).sum(axis=0)
+    def below(at: np.ndarray) -> np.ndarray:
+        return (weights * noise.cdf(at - centre, scale, p)).sum(axis=0)
 
     median = start = _weighted_median(centre, weights)
     for _ in range(_STEPS):
@@ -165,8 +165,9 @@ def _predicted(fit: Fit, runs: pd.DataFrame, weights: np.ndarray) -> np.ndarray:
         short = 0.5 - below(median)
         median = median + short / height
     median = np.where(np.abs(short) < 0.01, median, start)  # draws in two heaps: between them
-    # The noise is symmetric: the smaller tail is summed, which near one would be lost.
-    lower, upper = below(observed), below(observed, -1.0)
+    # The smaller tail is summed, which near one would be lost.
+    lower = below(observed)
+    upper = (weights * noise.survival(observed - centre, scale, p)).sum(axis=0)
     tail = np.maximum(np.minimum(lower, upper), np.finfo(float).tiny)
     z = np.where(lower < upper, 1.0, -1.0) * ndtri(tail)
     spread = 1 / (np.sqrt(2 * np.pi) * height)

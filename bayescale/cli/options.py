@@ -184,8 +184,8 @@ RunToForecast = Annotated[list[str], argument(
 Calibrated = Annotated[bool, option(
     "--calibrated", "Fit for predicting beyond the runs: scaled noise and discrepancy.")]
 Noise = Annotated[str | None, option(
-    "--noise NOISE", "student_t, normal or scaled.",
-    None, offer.choices("student_t", "normal", "scaled"))]
+    "--noise NOISE", "student_t, normal, scaled, or skewed: badly tuned runs lie above the law.",
+    None, offer.choices("student_t", "normal", "scaled", "skewed"))]
 Method = Annotated[str, option(
     "--method METHOD", "nuts, or laplace: quick and checked.",
     None, offer.choices("nuts", "laplace"))]

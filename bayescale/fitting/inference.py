@@ -182,8 +182,10 @@ def fit(
         One row a run: a column for each of the law's inputs, or columns it can be derived from,
         and ``loss`` in nats.
     noise
-        How a run's log loss scatters: ``"student_t"``, ``"normal"``, or ``"scaled"``: Student-t
-        with a scale that depends on compute and on tokens per parameter.
+        How a run's log loss scatters: ``"student_t"``, ``"normal"``, ``"scaled"``: Student-t with
+        a scale that depends on compute and on tokens per parameter, or ``"skewed"``: wider above
+        the law than below it, with a scale that depends on compute, for badly tuned small runs;
+        the law is then what well-tuned runs scatter about.
     method
         ``"nuts"``, or ``"laplace"``: importance resampling about the modes, in under a second and
         with a check of its own (``diagnose``).

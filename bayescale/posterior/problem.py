@@ -104,6 +104,11 @@ def problem(
     known = {n: FLOOR for n, p in law.priors.items() if p.role == "floor"} if field else {}
     sampled, fixed, extra = _resolve_priors(law, extra, known | given)
     _check_rows(law, len(runs), [name for name in sampled if name not in given])
+    if error is not None and model.upper:
+        raise InputError(
+            f"noise={noise!r} with error={error!r}: a known error of the loss is as large "
+            "downwards as upwards, and would be widened with the noise; leave one of them out"
+        )
     if pool not in ("partial", "none"):
         raise InputError(f"pool={pool!r} is not known; choose 'partial' or 'none'")
     coordinates, groups = find_coordinates(law, sampled, fixed, extra, inputs), None

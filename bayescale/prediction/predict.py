@@ -26,7 +26,8 @@ __all__ = ["interval", "law_inputs", "new_runs", "predict", "simulate"]
 
 # Numbers above which a prediction is worked out in pieces, and numbers in a piece.
 _LARGE, _PIECE = 100_000_000, 4_000_000
-_MEDIAN = "loss of the law: a run's median"
+_OF_LAW = "loss of the law: a run's median"
+_WELL_TUNED = "loss of the law: what well-tuned runs scatter about"
 
 
 def predict(
@@ -39,7 +40,8 @@ def predict(
     fit
         A fit, or an average of fits.
     mean
-        If true, the loss that the law gives: the median of a run, the mean of its logarithm.
+        If true, the loss that the law gives: the median of a run, the mean of its logarithm
+        (with ``noise="skewed"`` what a well-tuned run reaches, below the median).
         Otherwise the loss of one new run, with its noise. (The mean loss of new runs is not
         known: of the logarithm's Student-t noise no such mean exists.)
     seed
@@ -78,7 +80,8 @@ def predict(
     chosen, values = _asked(fit, inputs)
     loss = _in_pieces(chosen, values, partial(_losses, chosen, mean=mean, rng=rng))
     loss.name = "loss"
-    loss.attrs = {"units": fit.loss_unit, "long_name": _MEDIAN if mean else "new run's loss"}
+    of_law = _WELL_TUNED if fit.about["noise"] == "skewed" else _OF_LAW
+    loss.attrs = {"units": fit.loss_unit, "long_name": of_law if mean else "new run's loss"}
     return loss
 
 

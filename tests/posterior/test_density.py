@@ -32,6 +32,8 @@ CASES = {
     "upcycling": (upcycling, {}),
     "where and maximum": (with_where, {}),
     "scaled noise": (sparse, {"noise": "scaled"}),
+    "skewed noise": (dense, {"noise": "skewed"}),
+    "skewed noise, weights": (dense, {"noise": "skewed", "weights": "weight"}),
     "known error": (dense, {"error": "loss_error"}),
     "weights in a column": (dense, {"weights": "weight"}),
     "discrepancy": (granularity, {"discrepancy": True}),

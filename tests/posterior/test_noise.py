@@ -3,6 +3,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.stats
 from hypothesis import given
@@ -17,6 +18,7 @@ from bayescale.posterior.noise import NOISES, features, features_centre, noise_m
 RESIDUAL = st.floats(-0.5, 0.5)
 SCALE = st.floats(1e-4, 0.2)
 DOF = st.floats(0.5, 200.0)
+TRUTH = dense.published["besiroglu2024"].values
 
 
 @given(RESIDUAL, SCALE, DOF)
@@ -42,7 +44,7 @@ def test_distribution_functions(residual, scale, dof):
 
 @pytest.mark.parametrize("name", NOISES)
 def test_information_is_the_mean_squared_slope_of_the_density(name):
-    noise, p, scale = noise_model(name), {"noise_dof": 4.0}, 0.01
+    noise, p, scale = noise_model(name), {"noise_dof": 4.0, "noise_above": 3.0}, 0.01
     x = np.linspace(-2, 2, 400_001)
     log_density = noise.log_density(x, scale, p)
     slope = np.gradient(log_density, x)
@@ -54,10 +56,12 @@ def test_information_is_the_mean_squared_slope_of_the_density(name):
 def test_symbols_agree_with_numbers(name):
     import pytensor.tensor as pt
 
-    residual, scale, dof = pt.dvector(), pt.dscalar(), pt.dscalar()
-    values = {residual: np.array([-0.02, 0.0, 0.3]), scale: 0.01, dof: 4.2}
-    symbols = noise_model(name).log_density(residual, scale, {"noise_dof": dof})
-    numbers = noise_model(name).log_density(values[residual], 0.01, {"noise_dof": 4.2})
+    residual, scale, dof, above = pt.dvector(), pt.dscalar(), pt.dscalar(), pt.dscalar()
+    values = {residual: np.array([-0.02, 0.0, 0.3]), scale: 0.01, dof: 4.2, above: 3.0}
+    p = {"noise_dof": dof, "noise_above": above}
+    symbols = noise_model(name).log_density(residual, scale, p)
+    p = {"noise_dof": 4.2, "noise_above": 3.0}
+    numbers = noise_model(name).log_density(values[residual], 0.01, p)
     found = symbols.eval(values, on_unused_input="ignore")
     np.testing.assert_allclose(found, numbers, rtol=1e-12)
 
@@ -82,6 +86,36 @@ def test_draws_have_the_distribution(name, distribution):
     # A second seed gives others, the same one the same.
     assert np.array_equal(draws, draw(1))
     assert not np.array_equal(draws, draw(2))
+
+
+@given(RESIDUAL, SCALE, DOF, st.floats(1.0, 20.0))
+def test_skewed_noise_is_two_halves_that_meet(residual, scale, dof, above):
+    noise, p = noise_model("skewed"), {"noise_dof": dof, "noise_above": above}
+    own = scale * above if residual > 0 else scale
+    half = scipy.stats.t(dof, scale=own)
+    share = 2 * own / (scale + scale * above)
+    density = noise.log_density(residual, scale, p)
+    assert density == pytest.approx(half.logpdf(residual) + np.log(share), rel=1e-8, abs=1e-8)
+    assert noise.cdf(0.0, scale, p) == pytest.approx(1 / (1 + above))
+    assert noise.cdf(residual, scale, p) + noise.survival(residual, scale, p) == pytest.approx(1.0)
+    tail = half.sf(residual) if residual > 0 else half.cdf(residual)
+    found = noise.survival(residual, scale, p) if residual > 0 else noise.cdf(residual, scale, p)
+    assert found == pytest.approx(share * tail, rel=1e-6)
+
+
+def test_draws_of_skewed_noise_have_the_distribution():
+    noise, p = noise_model("skewed"), {"noise_dof": 3.0, "noise_above": 4.0}
+    draws = noise.draw(np.random.default_rng(1), (8000,), 0.01, p)
+    assert scipy.stats.kstest(draws, lambda x: noise.cdf(x, 0.01, p)).pvalue > 1e-3
+    assert (draws > 0).mean() == pytest.approx(0.8, abs=0.02)
+
+
+def test_skewed_noise_that_is_as_wide_above_is_student_t():
+    p, x = {"noise_dof": 3.0, "noise_above": 1.0}, np.linspace(-0.1, 0.1, 21)
+    student = noise_model("student_t")
+    for of in ("log_density", "cdf", "survival"):
+        found = getattr(noise_model("skewed"), of)(x, 0.01, p)
+        np.testing.assert_allclose(found, getattr(student, of)(x, 0.01, p))
 
 
 def test_many_degrees_of_freedom_are_normal():
@@ -123,6 +157,57 @@ def test_a_law_without_tokens_per_parameter_scales_with_compute_alone():
 def test_known_error_adds_in_quadrature():
     scale = run_scale(noise_model("student_t"), P, {"error": np.array([0.0, 0.0075])})
     np.testing.assert_allclose(scale, [0.01, 0.0125])
+
+
+def test_skewed_noise_scales_with_compute_alone():
+    inputs = {"N": np.array([1e8, 1e9]), "D": np.array([1e10, 1e11])}
+    found = features(dense, inputs, features_centre(dense, inputs))
+    p = {"noise_scale": 0.01, "noise_compute": -0.3}
+    scale = run_scale(noise_model("skewed"), p, found)
+    np.testing.assert_allclose(scale, 0.01 * np.exp([0.3, -0.3]))
+
+
+def test_a_known_error_is_not_skewed():
+    runs = pd.DataFrame({"N": [1e8] * 9, "D": [1e9] * 9, "loss": 3.0, "se": 0.01})
+    with pytest.raises(InputError, match="as large downwards as upwards"):
+        bs.fit(dense, runs, noise="skewed", error="se")
+
+
+@pytest.fixture(scope="module")
+def badly_tuned():
+    """Simulated: the runs below 3e8 parameters lie above the law, by 3 % on average."""
+    sizes, tokens = [2e7, 6e7, 1.5e8, 4e8, 1e9], [1e9, 4e9, 1.5e10, 5e10, 1.5e11]
+    n, d = (x.ravel() for x in np.meshgrid(sizes, tokens, indexing="ij"))
+    rng = np.random.default_rng(1)
+    excess = np.where(n < 3e8, rng.exponential(0.03, n.size), 0.0)
+    loss = dense(n, d, **TRUTH) * np.exp(0.002 * rng.standard_normal(n.size) + excess)
+    return pd.DataFrame({"N": n, "D": d, "loss": loss})
+
+
+@pytest.fixture(scope="module")
+def fits_of_badly_tuned(badly_tuned):
+    given = {"draws": 500, "seed": 1}
+    return {n: bs.fit(dense, badly_tuned, noise=n, **given) for n in ("normal", "skewed")}
+
+
+def test_skewed_noise_finds_the_law_under_badly_tuned_runs(fits_of_badly_tuned):
+    def far_off(name):
+        found = bs.predict(fits_of_badly_tuned[name], mean=True, N=7e9, D=1e12)
+        return np.log(found / dense(7e9, 1e12, **TRUTH))
+
+    skewed = far_off("skewed")
+    assert abs(float(skewed.median())) < 0.5 * abs(float(far_off("normal").median()))
+    low, high = bs.interval(skewed, 0.9).values
+    assert low < 0 < high
+    posterior = fits_of_badly_tuned["skewed"].posterior
+    assert float((posterior.noise_above > 2).mean()) > 0.9
+    assert float(posterior.noise_compute.median()) < -0.3
+
+
+def test_leave_one_out_prefers_skewed_noise_where_errors_are_upwards(fits_of_badly_tuned):
+    table = bs.compare(fits_of_badly_tuned, seed=1)
+    assert table.index[0] == "skewed"
+    assert table.elpd_diff["normal"] < -2 * table.dse["normal"]
 
 
 def test_an_unknown_noise_is_refused():

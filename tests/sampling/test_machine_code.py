@@ -89,6 +89,7 @@ def test_of_every_law(name):
     [
         (dense, {"noise": "normal"}),
         (dense, {"noise": "scaled", "error": "sd"}),
+        (dense, {"noise": "skewed"}),
         (dense, {"priors": {"E": 1.5, "alpha": bs.gamma_prior(3.0, 9.0)}}),
         (dense, {"by": "kind", "vary": ("A", "alpha")}),
         (dense, {"by": "kind", "vary": ("E",), "pool": "none"}),
