@@ -18,6 +18,7 @@ from bayescale.common.errors import InputError
 from bayescale.decisions.allocation import coefficient_draws, loss_of
 from bayescale.fitting.fits import Fit
 from bayescale.language.variables import VARIABLES
+from bayescale.prediction.draws import paired
 from bayescale.prediction.predict import law_inputs
 from bayescale.prediction.predictive import evaluate
 
@@ -25,6 +26,7 @@ __all__ = ["upcycling_probability", "upcycling_threshold"]
 
 #: Numbers of further tokens among which the threshold is looked for: those a run can have.
 _FEWEST, _MOST = VARIABLES["D_upcycled"].low, VARIABLES["D_upcycled"].high
+_SEED = 0  # of which draw goes with which
 _GRID = 161
 _HALVINGS = 36  # of a grid step of 0.17 in logs: rounding is larger
 
@@ -58,12 +60,13 @@ def upcycling_threshold(upcycled: Fit, scratch: Fit, *, N: Any, D_dense: Any) ->
     Raises
     ------
     InputError
-        If the laws take other inputs, or the numbers of draws do not match.
+        If the laws take other inputs.
 
     Notes
     -----
-    Draws of the two fits, which are independent, are paired in order; a fit of one draw (published
-    coefficients) is paired with every draw of the other.
+    Draws of the two fits, which are independent, are paired at random (the same each time): in
+    order, draws made with one seed may be correlated. Of a fit with fewer draws, such as published
+    coefficients, they are repeated.
 
     Only the lowest crossing counts. The two laws have floors and size terms of their own,
     :math:`E + B N^{-\beta}`, so far beyond the data (near 1e13 tokens and more for the published
@@ -80,7 +83,7 @@ def upcycling_threshold(upcycled: Fit, scratch: Fit, *, N: Any, D_dense: Any) ->
     >>> [f"{tokens:.2g}" for tokens in limit.values.ravel()]
     ['7.1e+09', '5.1e+10', 'inf']
     """
-    upcycled, scratch = _paired(upcycled, scratch)
+    upcycled, scratch = paired(upcycled, scratch, _SEED)
     given = _inputs(upcycled, scratch, N=N, D_dense=D_dense, D_upcycled=1e9)
     shape = _lead(upcycled, scratch, given)
     rows = (shape.sizes["chain"] * shape.sizes["draw"], -1)
@@ -140,14 +143,14 @@ def upcycling_probability(
     Raises
     ------
     InputError
-        If the laws take other inputs, or the numbers of draws do not match.
+        If the laws take other inputs.
 
     Notes
     -----
     Unlike the threshold it takes the laws at their word at any number of tokens, so it may rise
     again beyond a second crossing: see there.
     """
-    upcycled, scratch = _paired(upcycled, scratch)
+    upcycled, scratch = paired(upcycled, scratch, _SEED)
     given = _inputs(upcycled, scratch, N=N, D_dense=D_dense, D_upcycled=D_upcycled)
     probability = (_lead(upcycled, scratch, given) > 0).mean(("chain", "draw"))
     probability.name = "probability"
@@ -190,27 +193,3 @@ def _inputs(upcycled: Fit, scratch: Fit, **given: Any) -> dict[str, Any]:
                 f"fit of a law in {', '.join(names)}, where N is the size of the dense parent"
             )
     return law_inputs(upcycled.law, given)
-
-
-def _paired(upcycled: Fit, scratch: Fit) -> tuple[Fit, Fit]:
-    """Both fits with the same draws: one draw is repeated, others are paired in order."""
-    shapes = [
-        tuple(fit.posterior.sizes[n] for n in ("chain", "draw")) for fit in (upcycled, scratch)
-    ]
-    if shapes[0] != shapes[1] and (1, 1) not in shapes:
-        raise InputError(
-            "draws are paired in order, and upcycled has {} x {} draws (chains x draws), scratch "
-            "{} x {}; fit both with equal chains= and draws=".format(*shapes[0], *shapes[1])
-        )
-    chains, draws = max(shapes)
-    return _with_draws(upcycled, chains, draws), _with_draws(scratch, chains, draws)
-
-
-def _with_draws(fit: Fit, chains: int, draws: int) -> Fit:
-    posterior = fit.posterior
-    if posterior.sizes["chain"] != chains or posterior.sizes["draw"] != draws:
-        posterior = posterior.isel(chain=np.zeros(chains, int), draw=np.zeros(draws, int))
-    labelled = posterior.assign_coords(chain=np.arange(chains), draw=np.arange(draws))
-    tree = xr.DataTree.from_dict({"posterior": labelled})
-    tree.attrs = fit.tree.attrs
-    return Fit(fit.law, tree)

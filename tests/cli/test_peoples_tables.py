@@ -355,7 +355,7 @@ def test_bits_per_byte_are_fitted_as_they_are_everywhere(tmp_path):
     table = ladder(noise=0.001).rename(columns={"loss": "val_bpb"})
     path = save(tmp_path / "a.csv", table.assign(val_bpb=table.val_bpb / 3))
     fit = tmp_path / "fit.nc"
-    done = run("fit", path, "--law", "dense", "--method", "laplace", "-o", fit)
+    done = run("fit", path, "--law", "dense", "-o", fit)
     assert "loss from column 'val_bpb' (validation; in bits per byte" in done.stderr
     assert "hoffmann2022" not in done.stdout  # whose floor is in nats
     found = json.loads(run("decide", fit, "--budget", "1e21", "--json").stdout)

@@ -13,6 +13,7 @@ from scipy.optimize import brentq
 import bayescale as bs
 from bayescale.models import dense, upcycling
 from bayescale.plotting.upcycling import plot_upcycling
+from bayescale.prediction.draws import paired
 from properties import examples
 
 # Tokens at which the published curves cross, by size and dense tokens.
@@ -118,9 +119,10 @@ def test_every_draw_has_the_root_of_its_own_curves(uncertain):
     found = bs.upcycling_threshold(**uncertain, N=N, D_dense=D)
     assert found.dims[:2] == ("chain", "draw")
     assert found.attrs["units"] == "tokens"
+    pairs = dict(zip(uncertain, paired(*uncertain.values(), 0), strict=True))
     checked = 0
     for chain, draw, i, j in [(0, 3, 0, 0), (1, 59, 1, 2), (1, 7, 0, 2), (0, 21, 1, 1)]:
-        one = {name: fit.posterior.isel(chain=chain, draw=draw) for name, fit in uncertain.items()}
+        one = {name: fit.posterior.isel(chain=chain, draw=draw) for name, fit in pairs.items()}
 
         def gap(log_tokens, one=one, n=N.values[i], d=D.values[j]):
             tokens = np.exp(log_tokens)
@@ -163,8 +165,9 @@ def test_a_discrepancy_moves_the_threshold_as_it_moves_the_losses(published):
     crossed = np.isfinite(found) & (found > 1e6)
     assert crossed.mean() > 0.5
     tokens = found.where(crossed, 1e9)
-    scratch = bs.predict(fits["scratch"], mean=True, N=7e9, D=tokens)
-    upcycled = bs.predict(fits["upcycled"], mean=True, N=7e9, D_dense=D, D_upcycled=tokens)
+    pairs = dict(zip(fits, paired(*fits.values(), 0), strict=True))
+    scratch = bs.predict(pairs["scratch"], mean=True, N=7e9, D=tokens)
+    upcycled = bs.predict(pairs["upcycled"], mean=True, N=7e9, D_dense=D, D_upcycled=tokens)
     gap = (scratch - upcycled).where(crossed, 0.0)
     np.testing.assert_allclose(gap, 0.0, atol=1e-9)
     # What is said of the threshold and of the odds is one thing.
@@ -185,10 +188,24 @@ def test_a_published_fit_is_paired_with_every_draw(uncertain, published):
     assert mixed.values[1, 4] == alone.item()
 
 
-def test_draws_that_cannot_be_paired_are_refused(uncertain, published):
+def test_independent_draws_are_not_paired_in_order(uncertain):
+    """Two fits that drew the same random numbers: in order, all of their draws are alike."""
+    upcycled, scratch = uncertain["upcycled"], uncertain["scratch"]
+    alone = scratch.posterior.isel(chain=[0], draw=[3])
+    tree = xr.DataTree.from_dict({"posterior": alone.assign_coords(chain=[0], draw=[0])})
+    tree.attrs = scratch.tree.attrs
+    with_one = bs.upcycling_threshold(upcycled, bs.Fit(scratch.law, tree), N=1e9, D_dense=1e10)
+    with_all = bs.upcycling_threshold(upcycled, scratch, N=1e9, D_dense=1e10)
+    # In order, the fourth draw of one would go with the fourth of the other.
+    assert with_all.values[0, 3] != with_one.values[0, 3]
+    again = bs.upcycling_threshold(upcycled, scratch, N=1e9, D_dense=1e10)
+    np.testing.assert_array_equal(with_all, again)
+
+
+def test_fits_of_other_numbers_of_draws_are_paired(uncertain, published):
     fewer = made_up(published["scratch"], 2, draws=50)
-    with pytest.raises(bs.InputError, match=r"2 x 60 draws .* scratch 2 x 50"):
-        bs.upcycling_threshold(uncertain["upcycled"], fewer, N=1e9, D_dense=1e10)
+    found = bs.upcycling_threshold(uncertain["upcycled"], fewer, N=1e9, D_dense=1e10)
+    assert found.sizes == {"chain": 2, "draw": 60}
 
 
 def test_probability_is_that_of_a_threshold_not_yet_passed(uncertain):
