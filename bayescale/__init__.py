@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from bayescale.checking.validation import backtest, coverage
     from bayescale.decisions.allocation import AllocationWarning, allocate
     from bayescale.decisions.budgets import parse_budget
+    from bayescale.decisions.counts import plan_by_count
     from bayescale.decisions.decision import decide
     from bayescale.decisions.leverage import efficiency_leverage
     from bayescale.decisions.next_runs import next_runs
@@ -57,10 +58,12 @@ if TYPE_CHECKING:
     from bayescale.prediction.predict import interval, predict, simulate
     from bayescale.report import write_report
     from bayescale.tables.bundled import list_runs, load_runs
+    from bayescale.tables.counts import every_count
     from bayescale.tables.reading import read_runs
 
 _HOME = {
     "tables.bundled": ("list_runs", "load_runs"),
+    "tables.counts": ("every_count",),
     "tables.reading": ("read_runs",),
     "fitting.averaging": ("Average", "average"),
     "fitting.design": ("DesignWarning",),
@@ -74,6 +77,7 @@ _HOME = {
     "prediction.predict": ("interval", "predict", "simulate"),
     "decisions.allocation": ("AllocationWarning", "allocate"),
     "decisions.budgets": ("parse_budget",),
+    "decisions.counts": ("plan_by_count",),
     "decisions.decision": ("decide",),
     "decisions.leverage": ("efficiency_leverage",),
     "decisions.next_runs": ("next_runs",),
@@ -124,6 +128,7 @@ __all__ = [
     "decide",
     "diagnose",
     "efficiency_leverage",
+    "every_count",
     "exp",
     "exponent",
     "fit",
@@ -149,6 +154,7 @@ __all__ = [
     "normal",
     "outcome",
     "parse_budget",
+    "plan_by_count",
     "plotting",
     "predict",
     "prior",

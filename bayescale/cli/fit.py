@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bayescale.cli import options as opt
@@ -100,6 +101,7 @@ def fit(
     fixed: opt.Held = None,
     known: opt.Known = None,
     prior_from: opt.PriorFrom = None,
+    every_count: opt.EveryCount = None,
     by: opt.By = None,
     vary: opt.Vary = None,
     draws: opt.Draws = 1000,
@@ -120,6 +122,7 @@ def fit(
     For example:
 
       bayescale fit runs.csv --law dense -o fit.nc
+      bayescale fit runs.csv --law dense --every-count 1e21
       bayescale fit sweep.csv --law dense --column N=size*1e9 --column run=trial -o fit.nc
       bayescale fit olmo_ladder --law dense --where "target == False" -o fit.nc
       bayescale fit runs.csv --law coupled --calibrated -o fit.nc
@@ -130,7 +133,8 @@ def fit(
     An earlier fit is replaced, another file only with --force. If the sampler's diagnostics fail,
     there is a warning and the exit code is still 0. JSON: law, noise, simulated, table, runs,
     seed, saved, diagnostics (ok, divergences, rhat, ess_bulk, ess_tail, ...), units, coefficients
-    and noise_parameters (median, lower, upper), published_coefficients.
+    and noise_parameters (median, lower, upper), published_coefficients; with --every-count counts
+    (column, count, the plan's inputs, expected_loss, ...) and counts_reading.
     """
     from bayescale.cli.inputs import check_fit_path, estimates, show_understood, single
     from bayescale.cli.output import message
@@ -146,6 +150,7 @@ def fit(
     read_columns(runs, needed, extra=law.variables)
     priors = _priors(law, runs, prior_from, told) | held
     show_understood(runs)
+    tables = _every_count(table, rows, needed, runs) if every_count else {}
 
     from bayescale.cli.results import fit_document, fit_records, show_fit
     from bayescale.fitting.inference import CALIBRATED
@@ -161,6 +166,12 @@ def fit(
     if output is not None:
         fitted.save(output)
     document = fit_document(fitted, prob, None if output is None else str(output))
+    if every_count:
+        from bayescale.decisions.counts import plan_by_count
+
+        counted = plan_by_count(law, tables, every_count.flops, **options)
+        document["counts"] = [{"column": name, **row} for name, row in counted.T.to_dict().items()]
+        document["counts_reading"] = counted.attrs["reading"]
     if len(priors) > len(held) or len(runs) < 2 * len(law.coefficients):
         from bayescale.checking.prior_overlap import prior_overlap
 
@@ -168,6 +179,21 @@ def fit(
     out.show(document, fit_records(document), show_fit)
     if output is None:
         message("note", "the fit was not saved; name a file with -o to use it again", "dim")
+
+
+def _every_count(
+    table: str, rows: opt.Rows, needed: Sequence[str], runs: pd.DataFrame
+) -> dict[str, pd.DataFrame]:
+    """The table read with each of its counts."""
+    from bayescale.tables.counts import readings
+
+    def read(columns: Mapping[str, str]) -> pd.DataFrame:
+        if table == "-":
+            raise InputError("--every-count reads the table several times; give a file")
+        told = [*(rows.columns or []), *(f"{name}={column}" for name, column in columns.items())]
+        return dataclasses.replace(rows, columns=told).read(table, needed)
+
+    return readings(runs, read)
 
 
 def _priors(

@@ -215,6 +215,9 @@ Budgets = Annotated[list[Budget], option(
     "on H100'; may be given several times.", _budget)]
 BudgetOfPriors = Annotated[Budget | None, option(
     "--budget FLOP", "Also what the plan for it hangs on: which runs, and the priors.", _budget)]
+EveryCount = Annotated[Budget | None, option(
+    "--every-count FLOP", "Also fit each count of parameters and of tokens that the table has, and "
+    "show what the plan for so much compute owes to the choice.", _budget)]
 BudgetToImprove = Annotated[Budget | None, option(
     "--budget FLOP", "Compute of the decision to improve.", _budget)]
 BudgetToAnswer = Annotated[Budget | None, option(

@@ -142,9 +142,28 @@ def show_fit(document: Mapping[str, Any]) -> None:
         aside(f"In raw units: plain counts, losses in {unit}.{known}")
     else:
         aside("In reference units: counts over their geometric mean; raw units are not defined.")
+    if "counts" in document:
+        _show_counts(document)
     if document["saved"]:
         say()
         say(f"saved to {document['saved']}")
+
+
+def _show_counts(document: Mapping[str, Any]) -> None:
+    """The plan by every count of parameters and tokens."""
+    names = [n for n in document["counts"][0] if n not in ("column", "count", "trusted")]
+    inputs = [n for n in names if "loss" not in n and n != "tokens_per_parameter"]
+    rows: list[list[str | Span]] = []
+    for one in document["counts"]:
+        told = [format_number(one[name]) for name in inputs]
+        told += [f"{one['tokens_per_parameter']:.3g}"] if "tokens_per_parameter" in one else []
+        loss = f"{one['expected_loss']:.3f} ({one['loss_lower']:.3f} to {one['loss_upper']:.3f})"
+        rows.append([f"{one['count']} = {one['column']}", *told, loss])
+    ratio = ["D/N"] if "tokens_per_parameter" in names else []
+    say()
+    show(["count", *inputs, *ratio, "loss (90 % interval)"], rows, left=["count"], droppable=False)
+    say()
+    say(document["counts_reading"])
 
 
 def show_trust(document: Mapping[str, Any]) -> None:

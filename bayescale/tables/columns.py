@@ -21,7 +21,15 @@ from bayescale.common.wording import column_option, here, listed
 from bayescale.language.remedies import called
 from bayescale.language.variables import VARIABLES, variable
 from bayescale.tables.cells import EMPTY, read_cell
-from bayescale.tables.tracker_names import LOGARITHM, OWN_UNITS, Meaning, meaning_of, measure_of
+from bayescale.tables.tracker_names import (
+    LOGARITHM,
+    OWN_UNITS,
+    PARAMETERS,
+    Meaning,
+    is_count,
+    meaning_of,
+    measure_of,
+)
 
 __all__ = ["CORE", "LOGGED", "Chosen", "Column", "choose", "size_hint"]
 
@@ -30,6 +38,7 @@ CORE = ("N", "N_active", "D", "loss")
 #: What a row says of how its run was made; such columns keep their names.
 LOGGED = ("step", "max_steps", "lr", "batch", "batch_tokens", "seq_len", "epochs")
 
+_COUNTS = ("N", "N_active", "D")
 _FACTORS = re.compile(r"\s*\*\s*")
 _PATTERN = re.compile(r"(?P<column>.+?)\s*:\s*(?P<pattern>.*\{\}.*)")
 _SIZE = re.compile(r"(?<![\d.])(\d+(?:\.\d+)?[kKmMbB])(?=$|[^A-Za-z0-9])")
@@ -78,11 +87,15 @@ class Chosen:
         Columns that may name runs, the likeliest first.
     notes
         What is to be said of each quantity, and of the table (under ``""``).
+    counts
+        Of parameters and of tokens, where the table counts them in several ways: the column that
+        was taken and the others.
     """
 
     columns: dict[str, Column]
     labels: list[str]
     notes: dict[str, list[str]]
+    counts: dict[str, list[str]] = field(default_factory=dict)
 
 
 def choose(table: pd.DataFrame, given: Mapping[str, str]) -> Chosen:
@@ -97,6 +110,7 @@ def choose(table: pd.DataFrame, given: Mapping[str, str]) -> Chosen:
     found: dict[str, list[Column]] = {}
     notes: dict[str, list[str]] = {}
     named: list[tuple[float, str]] = []
+    counts: dict[str, list[str]] = {}
     for column in map(str, table.columns):
         if column in taken:
             continue
@@ -122,6 +136,8 @@ def choose(table: pd.DataFrame, given: Mapping[str, str]) -> Chosen:
                 f"{listed(list(map(repr, others)))} {be} left aside"
             )
         chosen[quantity] = best
+        if quantity in _COUNTS:
+            counts[quantity] = [best.column, *others]
     chosen |= told
     labels += [column for _, column in sorted(named)]
     if unclear:
@@ -132,7 +148,10 @@ def choose(table: pd.DataFrame, given: Mapping[str, str]) -> Chosen:
     if "N" in chosen and (others := _other_counts(table, chosen)):
         shown = listed(list(map(repr, others)))
         notes.setdefault("N", []).append(f"other counts of parameters: {shown}")
-    return Chosen({q: chosen[q] for q in order if q in chosen}, labels, notes)
+        own = counts.setdefault("N", [chosen["N"].column])
+        own += [column for column in others if is_count("N", column)]
+    counts = {quantity: columns for quantity, columns in counts.items() if len(columns) > 1}
+    return Chosen({q: chosen[q] for q in order if q in chosen}, labels, notes, counts)
 
 
 def _other_counts(table: pd.DataFrame, chosen: Mapping[str, Column]) -> list[str]:
@@ -142,7 +161,7 @@ def _other_counts(table: pd.DataFrame, chosen: Mapping[str, Column]) -> list[str
     for column in map(str, table.columns):
         words = re.split(r"[^a-z]+", column.lower())
         values = table[column]
-        counts = {"param", "params", "parameters"} & set(words)
+        counts = PARAMETERS & set(words)
         if counts and column not in taken and values.dtype.kind in "iuf":
             meaning = meaning_of(column)
             known = meaning is not None and meaning.quantity in VARIABLES

@@ -24,6 +24,7 @@ from bayescale.tables.columns import CORE, LOGGED, Chosen, Column, choose, size_
 from bayescale.tables.curves import TAIL, check_settings, hashable, one_row_a_run
 from bayescale.tables.files import read_table
 from bayescale.tables.kinds import as_rows
+from bayescale.tables.tracker_names import is_count
 
 __all__ = ["read_runs"]
 
@@ -92,6 +93,7 @@ def read_runs(
         each quantity, its ``name``, the ``column`` it was read from (``""`` if it was worked out),
         what was made of it (``note``), its ``unit``, and its ``low`` and ``high``;
         ``attrs["notes"]`` holds more, one note a line; ``attrs["loss_unit"]`` the unit of losses;
+        ``attrs["counts"]`` the columns that count parameters or tokens, where there are several;
         ``attrs["where"]`` the query; ``attrs["name"]`` the file's name; ``attrs["simulated"]``
         whether a column ``simulated`` is true anywhere.
 
@@ -161,6 +163,7 @@ def read_runs(
         "loss_unit": unit or LOSS_UNIT,
         "where": where or "",
         "hints": hints,
+        "counts": chosen.counts,
         "simulated": made_up,
     }
     runs.attrs["units"] |= {"loss": runs.attrs["loss_unit"]} if "loss" in runs else {}
@@ -284,7 +287,8 @@ def _make_room(table: pd.DataFrame, chosen: Mapping[str, Column]) -> pd.DataFram
         free = quantity == one.column or quantity not in table.columns or quantity in read
         if free or quantity in LOGGED:
             continue
-        if quantity in VARIABLES and quantity != "loss":
+        another = one.told and is_count(quantity, one.column)
+        if quantity in VARIABLES and quantity != "loss" and not another:
             raise InputError(
                 f"column {quantity!r} is there as well as {one.column!r}, which was given for it; "
                 "rename or drop one of them"

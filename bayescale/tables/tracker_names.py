@@ -12,7 +12,15 @@ from typing import NamedTuple
 
 from bayescale.language.variables import VARIABLES
 
-__all__ = ["LOGARITHM", "OWN_UNITS", "Meaning", "meaning_of", "measure_of"]
+__all__ = [
+    "LOGARITHM",
+    "OWN_UNITS",
+    "PARAMETERS",
+    "Meaning",
+    "is_count",
+    "meaning_of",
+    "measure_of",
+]
 
 #: What is to be said of a loss that was read from perplexities.
 LOGARITHM = "perplexity; its natural logarithm is taken"
@@ -326,3 +334,20 @@ def _headers() -> dict[str, Meaning]:
 
 
 _TABLE = _headers()
+
+
+#: Words that say of a header that its column counts parameters.
+PARAMETERS = {"param", "params", "parameters"}
+#: Words of columns that count a part of a model, and words that leave such a part out.
+_PARTS = {"wte", "wpe", "emb", "embed", "embeds", "embedding", "embeddings", "head", "scalars"}
+_WITHOUT = {"non", "no", "without", "excl", "ex", "minus"}
+
+
+def is_count(quantity: str, column: str) -> bool:
+    """Whether a header says that its column counts parameters, of a whole model, or tokens."""
+    meaning = meaning_of(column)
+    if meaning is not None:
+        return meaning.quantity == quantity
+    words = set(re.split(r"[^a-z]+", column.lower()))
+    parts = words & _PARTS and not words & _WITHOUT
+    return quantity == "N" and bool(words & PARAMETERS) and not parts

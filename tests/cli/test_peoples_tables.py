@@ -252,6 +252,30 @@ def test_counts_side_by_side(tmp_path):
     assert "D from column 'actual_tokens' ('planned_tokens' is left aside)" in said
 
 
+def test_every_count_is_fitted_and_what_the_plan_owes_to_it_is_shown(tmp_path):
+    table = ladder(noise=0.001).assign(
+        params_non_embedding=lambda t: t.N - 3e5 * (t.N / 1e7) ** 0.5,
+        planned_tokens=lambda t: 1.25 * t.D,
+        params_wte=lambda t: t.N / 10,
+    ).rename(columns={"N": "params_total", "D": "actual_tokens"})  # fmt: skip
+    path = save(tmp_path / "a.csv", table)
+    options = ("--law", "dense", "--every-count", "1e21", "--draws", "250", "--tune", "500")
+    found = json.loads(run("fit", path, *options, "--json").stdout)
+    columns = ["params_total", "params_non_embedding", "planned_tokens"]  # its embeddings are not
+    assert [one["column"] for one in found["counts"]] == columns
+    assert [one["count"] for one in found["counts"]] == ["N", "N", "D"]
+    taken, bare, planned = found["counts"]
+    # A quarter more tokens of the same runs move the plan, which spends the same compute.
+    assert planned["D"] / taken["D"] == pytest.approx(1.25**0.5, rel=0.1)
+    for one in (taken, bare, planned):
+        assert 6 * one["N"] * one["D"] == pytest.approx(1e21, rel=1e-6)
+    said = run("fit", path, *options).stdout
+    assert "N = params_non_embedding" in said
+    assert "By which of 3 counts is taken, the plan for 1e+21 FLOP has" in " ".join(said.split())
+    one_way = save(tmp_path / "b.csv", ladder())
+    assert "in one way each" in error("fit", one_way, "--law", "dense", "--every-count", "1e21")
+
+
 def test_parts_of_a_model_are_named_as_other_counts(tmp_path):
     table = ladder().rename(columns={"N": "params_total"})
     table = table.assign(params_wte=table.params_total / 10, params_scalars=20)
