@@ -12,7 +12,7 @@ import numpy as np
 from bayescale.checking.elpd import Scores, held_out_scores, loo_scores
 from bayescale.checking.folds import distinct, folds_of, later_runs, order_of
 from bayescale.common.errors import InputError
-from bayescale.fitting.diagnostics import FitWarning, diagnose
+from bayescale.fitting.diagnostics import FitWarning, diagnose, failures
 from bayescale.fitting.fits import Fit
 from bayescale.fitting.refits import table_of
 
@@ -283,17 +283,8 @@ def _check_trusted(fits: Mapping[str, Fit]) -> None:
         table = diagnose(fit)
         if table.attrs["ok"]:
             continue
-        if "pareto_k" in table.attrs:
-            found = f"Pareto k {table.attrs['pareto_k']:.2f} of its draws' weights"
-        else:
-            found = (
-                f"{table.attrs['divergences']} divergent draws, R-hat {table.rhat.max():.3f}, "
-                f"ESS {table[['ess_bulk', 'ess_tail']].min(axis=None):.0f}"
-            )
-            if table.attrs.get("missed_mode"):
-                found += ", a mode was missed"
         raise InputError(
-            f"{name!r} failed its diagnostics ({found}), so its scores would not be those of its "
+            f"{name!r} failed its diagnostics ({failures(table)}), so its scores would not be those of its "
             "posterior; draw more (draws=4000), inform it by priors=..., or leave it out"
         )
 

@@ -25,7 +25,7 @@ from bayescale.decisions.plans import check_budget, plans
 from bayescale.decisions.risk import RISKS, as_row, combed, losses_of, risks_of
 from bayescale.decisions.search import Problems
 from bayescale.fitting.averaging import Average
-from bayescale.fitting.diagnostics import diagnose
+from bayescale.fitting.diagnostics import diagnose, failures
 from bayescale.fitting.fits import Fit
 from bayescale.language.variables import variable
 from bayescale.prediction.measured import said_of_intervals
@@ -161,12 +161,10 @@ def _check_trusted(fit: Fit) -> None:
         return
     table = diagnose(fit)
     if not table.attrs["ok"]:
-        worst = table[~table.ok].index.tolist()
         raise InputError(
-            f"the posterior of {fit.law.name!r} failed its diagnostics"
-            f"{f' ({", ".join(map(str, worst[:3]))})' if worst else ''}, and a decision is no "
-            "better than it: see diagnose(fit), draw more or inform what the runs do not "
-            "determine, or pass trust=True to decide with it as it is"
+            f"the posterior of {fit.law.name!r} failed its diagnostics ({failures(table)}), and a "
+            "decision is no better than it: see diagnose(fit), draw more or inform what the runs "
+            "do not determine, or pass trust=True to decide with it as it is"
         )
 
 

@@ -14,7 +14,7 @@ from bayescale.fitting.judging import judged
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["FitWarning", "diagnose", "warn_if_untrusted"]
+__all__ = ["FitWarning", "diagnose", "failures", "warn_if_untrusted"]
 
 
 #: Runs from which on a posterior is held against the mean of their losses, and by how much worse,
@@ -81,28 +81,33 @@ def _explains_nothing(fit: Fit) -> bool:
     return bool((flat - own).mean() > _WORSE)
 
 
-def warn_if_untrusted(fit: Fit, table: pd.DataFrame) -> None:
-    """Warn, naming the coefficients and the remedy, if the fit's diagnostics failed."""
-    if table.attrs["ok"]:
-        return
+def failures(table: pd.DataFrame) -> str:
+    """What made a table of :func:`diagnose` fail, in words."""
     found = []
-    remedy = "draw more (draws=4000), or fix or inform what the runs do not determine by priors=..."
     if table.attrs.get("explains_nothing"):
         found.append("it predicts the fitted losses worse than their mean does")
     if "pareto_k" in table.attrs:
         effective = table[["ess_bulk", "ess_tail"]].min(axis=None)
         found.append(f"Pareto k {table.attrs['pareto_k']:.2f}, {effective:.0f} effective draws")
+        return "; ".join(found)
+    if table.attrs["divergences"]:
+        found.append(f"{table.attrs['divergences']} divergent draws")
+    if table.attrs.get("missed_mode"):
+        found.append("the chains missed another way in which the law can explain the runs")
+    for name, row in table[~table.ok].iterrows():
+        found.append(f"{name}: R-hat {row.rhat:.3f}, ESS {row.ess_bulk:.0f}/{row.ess_tail:.0f}")
+    return "; ".join(found)
+
+
+def warn_if_untrusted(fit: Fit, table: pd.DataFrame) -> None:
+    """Warn, naming the coefficients and the remedy, if the fit's diagnostics failed."""
+    if table.attrs["ok"]:
+        return
+    remedy = "draw more (draws=4000), or fix or inform what the runs do not determine by priors=..."
+    if "pareto_k" in table.attrs:
         remedy = 'the runs determine it too loosely for method="laplace"; use method="nuts"'
-    else:
-        if table.attrs["divergences"]:
-            found.append(f"{table.attrs['divergences']} divergent draws")
-        if table.attrs.get("missed_mode"):
-            found.append("the chains missed another way in which the law can explain the runs")
-        for name, row in table[~table.ok].iterrows():
-            found.append(f"{name}: R-hat {row.rhat:.3f}, ESS {row.ess_bulk:.0f}/{row.ess_tail:.0f}")
     warnings.warn(
-        f"the posterior of {fit.law.name!r} is not to be trusted yet ({'; '.join(found)}); "
-        f"{remedy}",
+        f"the posterior of {fit.law.name!r} is not to be trusted yet ({failures(table)}); {remedy}",
         FitWarning,
         stacklevel=3,
     )

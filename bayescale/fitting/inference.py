@@ -95,7 +95,7 @@ def model(
         discrepancy=discrepancy, weights=weights, error=error,
     )  # fmt: skip
     data = task.data
-    coords = {"run": run_labels(task), "component": list(task.normals)}
+    coords = {"run": run_labels(task), "discrepancy_component": list(task.normals)}
     if task.groups:
         coords[task.groups.by] = np.array(task.groups.levels)
     with pm.Model(coords=coords) as built:
@@ -111,7 +111,7 @@ def model(
         value = law(**inputs, **coefficients)
         features = {n: pm.Data(n, x) for n, x in data.items() if n.startswith(_OF_RUNS)}
         if task.field and task.normals:
-            every = pm.Normal("discrepancy_z", 0.0, 1.0, dims="component")
+            every = pm.Normal("discrepancy_z", 0.0, 1.0, dims="discrepancy_component")
             z = {name: every[i] for i, name in enumerate(task.normals)}
             value = bent(law, inputs, coefficients, task.field.value(z, c, features))
         scale = run_scale(task.noise, c, features)
@@ -268,7 +268,7 @@ def fit(
     with progress_bar(f"{law.name}, {len(runs)} runs", progress) as report:
         report("finding the mode")
         if method == "laplace":
-            found = laplace(task, find_modes(task), chains=chains, draws=draws, seed=used_seed)
+            found = laplace(task, find_modes(task), (chains, draws), MIN_ESS, used_seed)
             fitted = sampled_fit(task, runs, found.coordinates(task.names), found.stats, about)
             table = diagnose(fitted)
         else:

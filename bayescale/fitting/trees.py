@@ -174,10 +174,13 @@ def _posterior(
         slopes, level = task.field.slopes(known, known, rng)
         z = [known[name] for name in task.field.names]
         if z:
-            draws["discrepancy_z"] = ((*axes, "component"), np.stack(z, axis=-1))
+            draws["discrepancy_z"] = ((*axes, "discrepancy_component"), np.stack(z, axis=-1))
         draws["discrepancy"] = ((*axes, "node"), slopes)
         draws["discrepancy_level"] = (axes, level)
-        coords = coords | {"component": list(task.field.names), "node": task.field.labels}
+        coords = coords | {
+            "discrepancy_component": list(task.field.names),
+            "node": task.field.labels,
+        }
     return xr.Dataset(draws, coords)
 
 

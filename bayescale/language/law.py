@@ -22,7 +22,14 @@ __all__ = ["RESERVED_PREFIXES", "Coefficients", "Law", "law"]
 
 # Dimensions and variables of a fit, and arguments of the functions that take inputs by name.
 _RESERVED = {"budget", "chain", "draw", "error", "fit", "level", "mean", "node", "run", "seed"}
-_RESERVED |= {"component", "discrepancy", "log_loss", "log_posterior", "loss", "loss_scale"}
+_RESERVED |= {
+    "discrepancy_component",
+    "discrepancy",
+    "log_loss",
+    "log_posterior",
+    "loss",
+    "loss_scale",
+}
 _RESERVED |= {"product", "weights"}
 #: Of the parameters and data of the noise, the discrepancy and the groups.
 RESERVED_PREFIXES = ("noise_", "discrepancy_", "member_", "probe_", "shift_")

@@ -110,18 +110,20 @@ class Prior:
         """
         centre = self.a
         if self.distribution == "gamma":
-            centre = float(self._gamma().ppf(0.5 + 0.5 * self._below()))
+            centre = float(self._gamma_quantile(0.5 + 0.5 * self._below()))
         return centre * (loss_scale if self.share else 1.0)
 
-    def _gamma(self) -> Any:
-        """A gamma prior as SciPy has it, before it is cut off."""
-        from scipy import stats
+    def _gamma_quantile(self, p: Any) -> Any:
+        """A gamma prior's quantile, before it is cut off."""
+        from scipy.special import gammaincinv
 
-        return stats.gamma(self.a, scale=1 / self.b)
+        return gammaincinv(self.a, p) / self.b
 
     def _below(self) -> float:
         """What is cut off."""
-        return float(self._gamma().cdf(self.above)) if self.above else 0.0
+        from scipy.special import gammainc
+
+        return float(gammainc(self.a, self.b * self.above)) if self.above else 0.0
 
     def log_density(self, x: Any, loss_scale: Any = 1.0) -> Any:
         """Log density of ``x``: a number, an array or a symbol."""
@@ -147,7 +149,7 @@ class Prior:
         """Draws from the prior."""
         if self.above:
             below = self._below()
-            return np.asarray(self._gamma().ppf(below + (1 - below) * rng.random(size)))
+            return np.asarray(self._gamma_quantile(below + (1 - below) * rng.random(size)))
         if self.distribution == "lognormal":
             z = rng.standard_normal(size) if self.dof is None else rng.standard_t(self.dof, size)
             draws = self.a * np.exp(self.b * z)

@@ -149,7 +149,7 @@ def find_groups(
         If the column, the coefficients or the kind of pooling make no sense.
     """
     vary = tuple(vary)
-    if by in ("chain", "draw", "run", "component", "node"):
+    if by in ("chain", "draw", "run", "discrepancy_component", "node"):
         raise InputError(
             f"by={by!r} would name the groups as a fit names its own dimension; rename the column: "
             f"runs.rename(columns={{{by!r}: '{by}_name'}})"

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Resampled", "across_modes", "laplace", "misses_a_mode"]
 
-_PROPOSED, _ACROSS = 8, 16  # points proposed for each one kept: about modes, and by mixtures
+_PROPOSED, _ACROSS = 4, 16  # points proposed for each one kept: without chains, and with them
+_SKETCHED = 8000  # at least, about the modes
 _BLOCK = 2_000_000  # numbers in one block of the density's evaluation
 _COMPONENTS = (1, 2, 4, 8, 12)
 _FITTED, _TRIED = 4000, 2000  # points that a mixture is fitted to, and that it is tried with
@@ -66,9 +67,11 @@ class Resampled:
 
     @property
     def effective(self) -> float:
-        """Effective number of independent draws, of the worst coordinate."""
+        """Effective number of independent draws, of the worst coordinate and of its tails."""
         flat = self.u.reshape(-1, self.u.shape[-1])
-        return min(float(effective_draws(flat, self.weight.ravel()).min()), self.most)
+        tails = [flat <= end for end in np.quantile(flat, (0.05, 0.95), axis=0)]
+        columns = np.concatenate([flat, *tails], axis=1)
+        return min(float(effective_draws(columns, self.weight.ravel()).min()), self.most)
 
     def coordinates(self, names: Sequence[str]) -> dict[str, np.ndarray]:
         """Draws by coordinate, each of shape (chains, draws)."""
@@ -92,9 +95,13 @@ class Resampled:
 
 
 def laplace(
-    problem: Problem, modes: Sequence[Mode], *, chains: int, draws: int, seed: int
+    problem: Problem, modes: Sequence[Mode], shape: tuple[int, int], wanted: float, seed: int
 ) -> Resampled:
-    """Draw from a posterior by importance resampling about its modes.
+    """Draw from a posterior by importance resampling, without chains.
+
+    Draws about the modes are a sketch of the posterior, and a mixture fitted to it proposes better:
+    about the modes alone long tails come out too short. Where no mixture comes close enough, the
+    sketch is all there is, and its weights say how far to trust it.
 
     Parameters
     ----------
@@ -102,14 +109,21 @@ def laplace(
         The posterior.
     modes
         Its modes and curvatures.
-    chains, draws
-        Shape of the result; the draws are exchangeable, so chains are a matter of form.
+    shape
+        Chains and draws; the draws are exchangeable, so chains are a matter of form.
+    wanted
+        Effective draws to reach, if so many are asked for.
     seed
         Of the proposals and of the resampling.
     """
     rng = np.random.default_rng(seed)
-    size = max(_PROPOSED * chains * draws, 4000)
-    return _resampled(_propose(problem, about_modes(modes), size, rng), (chains, draws), rng)
+    kept = math.prod(shape)
+    sketch = _propose(problem, about_modes(modes), max(_SKETCHED, _PROPOSED * kept), rng)
+    points = _resampled(sketch, (1, _FITTED), rng).u[0]
+    how = {"components": (1, 2), "each": _PROPOSED}
+    wanted = min(wanted, kept / 2)
+    found = across_modes(problem, modes, points, shape, wanted, seed, **how)
+    return found or _resampled(sketch, shape, rng)
 
 
 def across_modes(
@@ -119,6 +133,8 @@ def across_modes(
     shape: tuple[int, int],
     wanted: float,
     seed: int,
+    components: Sequence[int] = _COMPONENTS,
+    each: int = _ACROSS,
 ) -> Resampled | None:
     """Draw from a posterior of several modes by a mixture fitted to chains that have seen them.
 
@@ -136,6 +152,10 @@ def across_modes(
         Effective draws to reach.
     seed
         Of everything random.
+    components
+        Sizes of mixture to try.
+    each
+        Points proposed for each one kept.
 
     Returns
     -------
@@ -151,14 +171,14 @@ def across_modes(
     points = np.concatenate([chains, about_modes(modes).draw(_FITTED // 10, rng)])
     before = None
     for _ in range(_ROUNDS):
-        proposal, share = _best_mixture(problem, points, chains, at_chains, rng)
-        size = max(_ACROSS * math.prod(shape), min(int(4 * wanted / share), _MOST_PROPOSED))
+        proposal, share = _best_mixture(problem, points, components, chains, at_chains, rng)
+        size = max(each * math.prod(shape), min(int(4 * wanted / share), _MOST_PROPOSED))
         proposed = _propose(problem, proposal, size, rng)
         found = _resampled(proposed, shape, rng)
         reached = size * _share(proposed, at_chains - proposal.log_density(chains))
         found = replace(found, most=reached)
-        good = found.pareto_k <= MAX_PARETO_K and found.effective >= wanted
         # Weights may be even where a mixture misses a mode; the next one would then differ.
+        good = found.pareto_k <= MAX_PARETO_K and found.effective >= wanted
         if good and before is not None and _agree(before, found):
             return found
         before = found
@@ -186,14 +206,15 @@ def misses_a_mode(modes: Sequence[Mode], points: np.ndarray) -> bool:
 def _best_mixture(
     problem: Problem,
     points: np.ndarray,
+    components: Sequence[int],
     chains: np.ndarray,
     at_chains: np.ndarray,
     rng: np.random.Generator,
 ) -> tuple[Mixture, float]:
     """Of mixtures of several sizes that of the largest effective share, and that share."""
     best: tuple[Mixture, float] | None = None
-    for components in _COMPONENTS:
-        mixture = fit_mixture(points, components, int(rng.integers(2**31)))
+    for number in components:
+        mixture = fit_mixture(points, number, int(rng.integers(2**31)))
         proposed = _propose(problem, mixture, _TRIED, rng)
         share = _share(proposed, at_chains - mixture.log_density(chains))
         if best is None or share > best[1]:

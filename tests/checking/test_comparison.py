@@ -1,6 +1,7 @@
 """Comparison: scores are those of ArviZ on a model by hand, and unlike things are refused."""
 
 import json
+from dataclasses import replace
 
 import arviz
 import numpy as np
@@ -10,6 +11,7 @@ import scipy.stats
 import xarray as xr
 
 import bayescale as bs
+from bayescale.checking.comparison import _ranked
 from bayescale.checking.elpd import held_out_scores, loo_scores
 from bayescale.models import dense, sparse
 from bayescale.prediction.scoring import log_score
@@ -192,9 +194,11 @@ def test_a_fit_that_failed_its_diagnostics_is_refused(olmo, olmo_fit):
     with pytest.raises(bs.InputError, match=r"'short' failed its diagnostics .*draws=4000"):
         bs.compare({"long": olmo_fit, "short": short})
     with pytest.warns(bs.FitWarning):
-        loose = bs.fit(dense, olmo[::4], method="laplace", seed=1)
-    with pytest.raises(bs.InputError, match=r"'loose' failed its diagnostics \(Pareto k"):
-        bs.compare({"loose": loose, "loose again": loose})
+        few = bs.fit(dense, olmo, method="laplace", draws=50, chains=2, seed=1)
+    with pytest.raises(
+        bs.InputError, match=r"'few' failed its diagnostics \(Pareto k .* effective"
+    ):
+        bs.compare({"few": few, "few again": few})
 
 
 def test_a_weighted_run_is_left_out_with_its_weight_and_scored_without(olmo):
@@ -330,8 +334,17 @@ def test_weights_are_stacked_or_by_score(olmo_fit, made_up):
     assert stacked.weight["first"] == pytest.approx(0.5, abs=0.1)
     assert "not distinguishable" in stacked.attrs["reading"]
     # Of log scores that no exponential can hold, too.
-    lost = {"best": made_up(0.0), "hopeless": made_up(xr.full_like(half, 5000.0))}
-    assert bs.compare(lost).weight.to_dict() == pytest.approx({"best": 1, "hopeless": 0}, abs=1e-6)
+    scores = loo_scores(olmo_fit, executor=None, seed=1, progress=False)
+    lost = _ranked(
+        {"it": scores, "lost": replace(scores, pointwise=scores.pointwise - 5000)}, "stacking"
+    )
+    assert lost.weight.to_dict() == pytest.approx({"it": 1, "lost": 0}, abs=1e-6)
+
+
+def test_a_law_that_predicts_worse_than_the_mean_is_refused(olmo_fit, made_up):
+    everywhere = xr.full_like(olmo_fit.runs.N, 5000.0)
+    with pytest.raises(bs.InputError, match=r"'hopeless' failed .*worse than their mean"):
+        bs.compare({"best": made_up(0.0), "hopeless": made_up(everywhere)})
 
 
 @UNRELIABLE

@@ -65,7 +65,10 @@ def test_runs_scatter_as_their_likelihood_says(olmo, options):
     noise = noise_model(fit.about["noise"])
     found = noise.log_density(np.log(runs.loss.to_numpy()) - centre, scale, p)
     kept = fit.tree["log_likelihood"].to_dataset().log_loss.transpose("chain", "draw", "run")
-    np.testing.assert_allclose(found, kept.values.reshape(-1, 30), rtol=1e-7, atol=1e-7)
+    # A run counts with its weight.
+    counts = runs[options["weights"]].to_numpy() if "weights" in options else 1.0
+    counted = np.asarray(found) * counts
+    np.testing.assert_allclose(counted, kept.values.reshape(-1, 30), rtol=1e-7, atol=1e-7)
     table = bs.residuals(fit)
     assert len(table) == 30
     assert np.isfinite(table.drop(columns=["exact", "pareto_k"])).all(axis=None)
