@@ -284,8 +284,9 @@ def _check_trusted(fits: Mapping[str, Fit]) -> None:
         if table.attrs["ok"]:
             continue
         raise InputError(
-            f"{name!r} failed its diagnostics ({failures(table)}), so its scores would not be those of its "
-            "posterior; draw more (draws=4000), inform it by priors=..., or leave it out"
+            f"{name!r} failed its diagnostics ({failures(table)}), so its scores would not be "
+            "those of its posterior; draw more (draws=4000), inform it by priors=..., or leave it "
+            "out"
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from bayescale.language.maths import exp, log
 __all__ = ["TIAN2025", "budget_for", "efficiency_leverage", "reach", "tian_leverage"]
 
 _HALVINGS = 40  # of a step of the grid
+_JUMP = 0.02  # of a step's gain by which continuations differ where the optimum jumps
 _PER_DECADE = 16  # the cubic between them is then good to 1e-6 of the compute
 _BELOW, _ABOVE, _FARTHEST = 1e-2, 1e2, 1e6
 
@@ -189,16 +191,45 @@ def _invert(log_grid: np.ndarray, loss: np.ndarray, target: np.ndarray) -> np.nd
     target = np.broadcast_to(target, (*shape, target.shape[-1]))
     reached = loss[..., None, :] <= target[..., None]
     at = reached.argmax(axis=-1)
-    window = np.clip(at - 2, 0, len(log_grid) - 4)[..., None] + np.arange(4)
-    y = np.take_along_axis(loss[..., None, :], window, axis=-1)
-    x = log_grid[window]
+    step = _Step.around(log_grid, loss[..., None, :], at)
     left, right = log_grid[np.maximum(at - 1, 0)], log_grid[at]
     for _ in range(_HALVINGS):
         middle = (left + right) / 2
-        above = cubic(x, y, middle) > target
+        above = step.loss(middle) > target
         left, right = np.where(above, middle, left), np.where(above, right, middle)
     found = np.where(at == 0, -np.inf, (left + right) / 2)
     return np.exp(np.where(reached.any(axis=-1), found, np.inf))
+
+
+@dataclass(frozen=True)
+class _Step:
+    """The optimal loss within a step of the grid, which ends at ``at``.
+
+    It is a cubic, but where the optimum jumps from one basin to another within the step: there each
+    basin's loss is continued from its own side, and the better counts.
+    """
+
+    windows: tuple[tuple[np.ndarray, np.ndarray], ...]  # across the step, before it, after it
+    jumps: np.ndarray
+
+    @classmethod
+    def around(cls, log_grid: np.ndarray, loss: np.ndarray, at: np.ndarray) -> _Step:
+        last = len(log_grid) - 4
+        windows = []
+        for first in (at - 2, at - 4, at):
+            window = np.clip(first, 0, last)[..., None] + np.arange(4)
+            windows.append((log_grid[window], np.take_along_axis(loss, window, axis=-1)))
+        before, after = np.maximum(at - 1, 0), at
+        middle = (log_grid[before] + log_grid[after]) / 2
+        gain = np.take_along_axis(loss, np.stack([before, after], axis=-1), axis=-1)
+        apart = np.abs(cubic(*windows[1], middle) - cubic(*windows[2], middle))
+        inside = (at >= 4) & (at <= last)
+        return cls(tuple(windows), inside & (apart > _JUMP * np.abs(gain[..., 0] - gain[..., 1])))
+
+    def loss(self, at: np.ndarray) -> np.ndarray:
+        """Loss at a place each."""
+        across, before, after = (cubic(x, y, at) for x, y in self.windows)
+        return np.where(self.jumps, np.minimum(before, after), across)
 
 
 def cubic(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:

@@ -195,9 +195,7 @@ def test_a_fit_that_failed_its_diagnostics_is_refused(olmo, olmo_fit):
         bs.compare({"long": olmo_fit, "short": short})
     with pytest.warns(bs.FitWarning):
         few = bs.fit(dense, olmo, method="laplace", draws=50, chains=2, seed=1)
-    with pytest.raises(
-        bs.InputError, match=r"'few' failed its diagnostics \(Pareto k .* effective"
-    ):
+    with pytest.raises(bs.InputError, match=r"'few' failed its diagnostics \(Pareto k"):
         bs.compare({"few": few, "few again": few})
 
 
@@ -335,9 +333,8 @@ def test_weights_are_stacked_or_by_score(olmo_fit, made_up):
     assert "not distinguishable" in stacked.attrs["reading"]
     # Of log scores that no exponential can hold, too.
     scores = loo_scores(olmo_fit, executor=None, seed=1, progress=False)
-    lost = _ranked(
-        {"it": scores, "lost": replace(scores, pointwise=scores.pointwise - 5000)}, "stacking"
-    )
+    far = replace(scores, pointwise=scores.pointwise - 5000)
+    lost = _ranked({"it": scores, "lost": far}, "stacking")
     assert lost.weight.to_dict() == pytest.approx({"it": 1, "lost": 0}, abs=1e-6)
 
 
