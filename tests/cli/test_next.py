@@ -80,7 +80,7 @@ def test_the_figure(saved, candidates, tmp_path, suffix):
     [
         ((), "--budget, the compute"),
         (("--budget", "1e24", *TARGET), "--budget, the compute"),
-        (("--budget", "lots"), "'lots' is not a number"),
+        (("--budget", "lots"), "'lots' is not understood"),
         (("--target", "N=70B"), "needs 'D'"),
         (("--budget", "1e24", "--where", "N > 1"), "none is given"),
         (("--budget", "1e24", "--rank", "cost"), "--rank is"),

@@ -46,6 +46,7 @@ def design(law):
         "D_dense": [1e10, 1e11],
         "D_upcycled": [3e9, 3e10, 3e11],
         "D_unique": [2e9, 1e10],
+        "flops": [1e18, 1e19, 1e20],
     }
     for name in law.inputs:
         known = variable(name, law.variables)
