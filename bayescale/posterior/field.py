@@ -21,8 +21,8 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -45,9 +45,9 @@ __all__ = ["FLOOR", "SPREADS", "Centre", "Field", "find_field"]
 
 #: Prior of the spread of the slope of ``g``, per decade, by the kind of direction.
 SPREADS: Mapping[str, Prior] = {
-    "input": lognormal(0.06, 0.7),
-    "product": lognormal(0.025, 0.7),
-    "quotient": lognormal(0.025, 0.8),
+    "input": lognormal(0.06, 0.5),
+    "product": lognormal(0.025, 0.5),
+    "quotient": lognormal(0.025, 0.5),
 }
 #: Prior of an irreducible loss, for a law with discrepancy: floors from textbook fits are too high
 #: to predict larger runs with. Sharp where runs do not tell, it gives way where they do.
@@ -55,7 +55,9 @@ FLOOR: Prior = floor(0.4, 0.18, dof=3)
 #: A component that moves the log loss of a run by less, typically, is left out.
 NEGLIGIBLE = 2e-4
 #: One whose part in the log losses of all runs has this norm is seen well.
-SEEN = 0.02
+SEEN = 0.005
+#: What runs tell of their log losses, typically.
+TOLD = 0.01
 #: Of the loss, typically above the floor: a unit for coordinates.
 _SHARE = 0.5
 
@@ -291,18 +293,33 @@ def find_field(
         left, size, right = np.linalg.svd(values - straight @ taken, full_matrices=False)
         part = prior.median() * size
         k = int((part > NEGLIGIBLE * math.sqrt(len(weights))).sum())
-        well = min(k, int((part > SEEN).sum()))
-        shift = (left.T @ between)[:well] / (part[:well, None] * _SHARE)
-        columns = left[:, :k] * size[:k]
         # Components that are left out are zero where runs are: a curve misses none of them.
         seen = right[size > 1e-9 * size.max(initial=1e-9)]
         free = np.eye(len(line.nodes)) - seen.T @ seen
-        found.append(Component(line, prior, columns, right[:k].T, free, taken, shift))
+        columns, well = left[:, :k] * size[:k], min(k, int((part > SEEN).sum()))
+        found.append(Component(line, prior, columns, right[:k].T, free, taken, np.empty((well, 0))))
+    found = _shifted(found, between - straight @ np.linalg.lstsq(straight, between, rcond=None)[0])
     at = {name: float(np.mean(values)) for name, values in scaled.items()}
     at |= {name: unwalked(law, name, 10.0 ** float(values.mean())) for name, values in x.items()}
     runs = [{name: float(values[i]) for name, values in scaled.items()} for i in probed]
     mean = weights @ between / weights.sum()
     return Field(tuple(x), tuple(found), (at, *runs), tuple(mean.tolist()))
+
+
+def _shifted(components: Sequence[Component], bends: np.ndarray) -> list[Component]:
+    """Components with the share of each in what makes up for a law's bends on the runs.
+
+    Directions see much of the same. Shares are those of the likeliest curve that makes up for all
+    but what runs hardly tell.
+    """
+    parts = np.hstack([one.columns * one.prior.median() for one in components])
+    ridge = TOLD**2 * np.eye(parts.shape[1])
+    shares = np.linalg.solve(parts.T @ parts + ridge, parts.T @ bends) / _SHARE
+    found, first = [], 0
+    for one in components:
+        found.append(replace(one, shift=shares[first : first + len(one.shift)]))
+        first += one.columns.shape[1]
+    return found
 
 
 def _probes(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
