@@ -224,7 +224,8 @@ class TestPlotFit:
         )
         assert points == fit.runs.sizes["run"]
         varied = "D" in law.inputs or "D_upcycled" in law.inputs
-        assert ("tokens" if varied else "parameters") in drawn[-1].get_xlabel()
+        along = "tokens" if varied else "FLOP" if law.inputs == ("flops",) else "parameters"
+        assert along in drawn[-1].get_xlabel()
         assert drawn[0].get_ylabel() == "loss (nats per token)"
         titles = [panel.get_title() for panel in drawn]
         third = {"sparse": "$S$ = 0.875", "granularity": "$G$ = 8", "experts": "64 experts"}
