@@ -120,9 +120,10 @@ def laplace(
     kept = math.prod(shape)
     sketch = _propose(problem, about_modes(modes), max(_SKETCHED, _PROPOSED * kept), rng)
     points = _resampled(sketch, (1, _FITTED), rng).u[0]
-    how = {"components": (1, 2), "each": _PROPOSED}
     wanted = min(wanted, kept / 2)
-    found = across_modes(problem, modes, points, shape, wanted, seed, **how)
+    found = across_modes(
+        problem, modes, points, shape, wanted, seed, components=(1, 2), each=_PROPOSED
+    )
     return found or _resampled(sketch, shape, rng)
 
 
