@@ -714,7 +714,7 @@ def test_the_tab_key_offers_commands_laws_tables_and_files(tmp_path):
     assert offered(tmp_path, "laws", "mi") == ["mine.py"]
     assert offered(tmp_path, "predict", "o") == ["one.nc"]
     assert offered(tmp_path, "allocate", "one.nc", "--cost", "with") == ["with_inference"]
-    assert offered(tmp_path, "fit", "x.csv", "--noise", "s") == ["student_t", "scaled"]
+    assert offered(tmp_path, "fit", "x.csv", "--noise", "s") == ["student_t", "scaled", "skewed"]
 
 
 def test_every_table_of_the_package_is_offered():

@@ -89,7 +89,7 @@ def runs(
 
 def fit(
     table: opt.Table,
-    law: opt.AnyLaw,
+    law: opt.LawToFit = None,
     output: opt.SavedFit = None,
     rows: opt.Rows = opt.Rows(),
     calibrated: opt.Calibrated = False,
@@ -114,6 +114,8 @@ def fit(
 ) -> None:
     """Fit a law to training runs: its posterior, with diagnostics.
 
+    Without --law the law is chosen by the table's columns and calibrated to predict beyond them.
+
     A table has one row a run: the law's inputs (N, D and so on) and loss in nats, or perplexity.
     Headers of experiment trackers (n_params, train/tokens, val_loss ...) and numbers such as 7B
     are understood, and what was understood is printed; loss curves become one row a run. For a
@@ -121,6 +123,7 @@ def fit(
 
     For example:
 
+      bayescale fit runs.csv -o fit.nc
       bayescale fit runs.csv --law dense -o fit.nc
       bayescale fit runs.csv --law dense --every-count 1e21
       bayescale fit sweep.csv --law dense --column N=size*1e9 --column run=trial -o fit.nc
@@ -137,16 +140,21 @@ def fit(
     (column, count, the plan's inputs, expected_loss, ...) and counts_reading.
     """
     from bayescale.cli.inputs import check_fit_path, estimates, show_understood, single
+    from bayescale.cli.law_choice import choose_law
     from bayescale.cli.output import message
     from bayescale.language.columns import read_columns
 
     held: dict[str, Any] = dict(single("--fixed", fixed or []))
-    told, needed = estimates("--prior", known or []), (*law.inputs, "loss")
+    told = estimates("--prior", known or [])
+    needed = (*(law.inputs if law else ("N", "D")), "loss")
     if both := sorted(set(held) & set(told)):
         raise InputError(f"--fixed and --prior both name {both[0]}; give one of them")
     if output is not None:
         check_fit_path(output, force=force)
     runs = rows.read(table, needed)
+    if law is None:
+        law, calibrated = choose_law(runs), True
+        needed = (*law.inputs, "loss")
     read_columns(runs, needed, extra=law.variables)
     priors = _priors(law, runs, prior_from, told) | held
     show_understood(runs)

@@ -131,6 +131,9 @@ ReportedFits = Annotated[list[Path], argument(
 Group = Annotated[str | None, option("--group GROUP", "One group of a fit made with --by.")]
 AnyLaw = Annotated[Law, option(
     "--law LAW", "A law that bayescale laws lists, or FILE.py:NAME.", _law, offer.laws)]
+LawToFit = Annotated[Law | None, option(
+    "--law LAW", "A law that bayescale laws lists, or FILE.py:NAME; by default one that suits the "
+    "table's columns, calibrated.", _law, offer.laws)]
 OwnLaw = Annotated[Law | None, option(
     "--law LAW", "The law, if it is your own: FILE.py:NAME.", _law, offer.laws)]
 OwnLaws = Annotated[list[Law] | None, option(
