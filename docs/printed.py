@@ -35,7 +35,8 @@ def refresh(page: Path, *, quick: bool) -> None:
         with contextlib.redirect_stdout(printed):
             exec(compile(match["code"], page.name, "exec"), scope)
         if match["output"] is not None:
-            pieces += [text[end : match.start("output")], printed.getvalue()]
+            lines = "\n".join(line.rstrip() for line in printed.getvalue().splitlines())
+            pieces += [text[end : match.start("output")], f"{lines}\n"]
             end = match.end("output")
     page.write_text("".join([*pieces, text[end:]]), encoding="utf-8")
 
