@@ -30,6 +30,7 @@ from bayescale.sampling.nuts import COMPILERS, compiled_density, sample_nuts
 if TYPE_CHECKING:
     import pandas as pd
     import pymc as pm
+    import xarray as xr
 
 __all__ = ["CALIBRATED", "fit", "model", "prior"]
 
@@ -150,6 +151,9 @@ def _weighted(
         "log_loss", *given, logp=logp, random=random, observed=observed, dims="run",
         signature=",".join(["()"] * len(given)) + "->()",
     )  # fmt: skip
+
+
+_KEPT = ["diverging", "energy", "logp", "n_steps", "step_size", "depth"]
 
 
 def fit(
@@ -291,6 +295,8 @@ def _nuts(
     Where chains miss a mode, or still disagree in the end, they are taken for a sketch of the
     posterior, from which importance resampling may make it: NUTS seldom crosses between modes.
     """
+    import xarray as xr
+
     modes = find_modes(task)
     report("compiling")
     compiled = compiled_density(task, compiler)
@@ -298,17 +304,20 @@ def _nuts(
     # What the judge will ask, if so many draws can ever meet it.
     wanted = needed_ess(made) if made >= MIN_ESS else made // 4
     thin, cautious = 1, bool(task.groups)
+    kept: list[tuple[xr.Dataset, xr.Dataset]] = []
     while True:
-        longer = settings | {"draws": settings["draws"] * thin}
+        have = sum(chains.sizes["draw"] for chains, _ in kept)
+        more_draws = settings | {"draws": settings["draws"] * thin - have}
         sampled = sample_nuts(
-            compiled, task, modes[0], seed=used_seed, report=report, cautious=cautious, **longer
-        )
+            compiled, task, modes[0], seed=used_seed + len(kept), report=report, cautious=cautious,
+            **more_draws,
+        )  # fmt: skip
         report("finishing")
-        chains = sampled["posterior"].to_dataset()
+        kept.append(
+            (sampled["posterior"].to_dataset(), sampled["sample_stats"].to_dataset()[_KEPT])
+        )
+        chains, stats = (xr.concat(parts, "draw") for parts in zip(*kept, strict=True))
         # A kept draw counts as divergent if any that it stands for was.
-        stats = sampled["sample_stats"].to_dataset()[
-            ["diverging", "energy", "logp", "n_steps", "step_size", "depth"]
-        ]
         diverging = stats.diverging.values.reshape(stats.sizes["chain"], -1, thin).any(axis=-1)
         stats = stats.isel(draw=slice(None, None, thin))
         stats = stats.assign(diverging=(("chain", "draw"), diverging))
@@ -321,7 +330,7 @@ def _nuts(
         if not (table.rhat <= MAX_RHAT).all():
             lacking = max(lacking, 4.0)
         if table.attrs["divergences"] and not cautious:
-            cautious = True  # More draws would only diverge more often.
+            cautious, kept = True, []  # More draws would only diverge more often.
             continue
         more = lacking > 1.0 and thin < MOST_DRAWN
         points = np.stack([chains[name].values.ravel() for name in task.names], axis=-1)
@@ -344,7 +353,7 @@ def _nuts(
             table = diagnose(fitted)
         if not more:
             return fitted, table
-        thin = min(MOST_DRAWN, thin * 2 ** math.ceil(math.log2(lacking)))
+        thin = min(MOST_DRAWN, math.ceil(thin * lacking))
 
 
 def _whole(name: str, value: Any, least: int = 1) -> int:
