@@ -11,18 +11,16 @@ writes a row for each question to benchmarks/results/allocation.csv.
 
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from made_with import keep
 
 import bayescale as bs
 from bayescale import amplitude, exponent, floor, law
-from bayescale.common.files import replacing
 from bayescale.models import dense, frantar, granularity, joint_moe, sparse, upcycling
 
-RESULT = Path(__file__).parent / "results" / "allocation.csv"
 BUDGETS = np.geomspace(1e20, 1e25, 100)
 
 
@@ -97,9 +95,7 @@ def main():
         rows.append(row | {"at_bound": round(float(best.at_bound.mean()), 3)})
         print(rows[-1], flush=True)
     table = pd.DataFrame(rows)
-    RESULT.parent.mkdir(exist_ok=True)
-    with replacing(RESULT) as part:
-        table.to_csv(part, index=False)
+    keep(table, "allocation.csv", index=False)
     print(table.to_string(index=False))
 
 

@@ -22,9 +22,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from made_with import keep
 from scipy import stats
 
-from bayescale.common.files import replacing
 from bayescale.models import laws
 from bayescale.posterior.density import Problem, log_posterior
 from bayescale.posterior.noise import run_scale
@@ -164,8 +164,7 @@ def main():
     holm = (table.p.iloc[order] * np.arange(len(table), 0, -1)).cummax().clip(upper=1.0)
     table["p_holm"] = holm.reindex(table.index)
     if not asked.laws:
-        with replacing(HERE / "results" / "calibration.csv") as part:
-            table.to_csv(part, index=False, float_format="%.4g")
+        keep(table, "calibration.csv", index=False, float_format="%.4g")
         picture(every, HERE.parent / "docs" / "calibration.svg")
     print(f"{len(table)} coefficients; least Holm-corrected p {table.p_holm.min():.3f}")
     return int(table.p_holm.min() < 0.01)

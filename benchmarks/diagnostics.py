@@ -15,16 +15,14 @@ fails the script.
 import sys
 import time
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from made_with import keep
 
 import bayescale as bs
-from bayescale.common.files import replacing
 from bayescale.models import laws
 
-RESULTS = Path(__file__).parent / "results"
 DENSE = ("dense", "coupled", "kaplan", "kaplan_floor", "farseer")
 SPARSE = ("sparse", "frantar", "abnar", "dense")
 EXPERTS = ("experts", "clark", "joint_moe", "sparse", "abnar")
@@ -134,11 +132,9 @@ def main():
         if rows[-1]["verdict"] not in ("ok", "refused"):
             print(rows[-1], flush=True)
     found = pd.DataFrame(rows)
-    with replacing(RESULTS / "diagnostics.csv") as part:
-        found.to_csv(part, index=False)
+    keep(found, "diagnostics.csv", index=False)
     summary = summarised(found)
-    with replacing(RESULTS / "diagnostics_summary.csv") as part:
-        summary.to_csv(part, float_format="%.4g")
+    keep(summary, "diagnostics_summary.csv", float_format="%.4g")
     print(summary.to_string())
     return int((found.verdict == "silent").any())
 

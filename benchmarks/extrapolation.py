@@ -22,14 +22,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from made_with import keep
 from measured import own, series
 
 import bayescale as bs
-from bayescale.common.files import replacing
 from bayescale.models import coupled, dense
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results"
 CUTS = (0.2, 0.35, 0.5)
 SETTINGS = {"draws": 500, "tune": 600}
 #: Each variant's law and options; CALIBRATED is the coupled law with all.
@@ -145,12 +144,10 @@ def picture(runs, path):
 
 
 def write(table, name, **kwargs):
-    with replacing(RESULTS / name) as part:
-        table.to_csv(part, float_format="%.4g", **kwargs)
+    keep(table, name, float_format="%.4g", **kwargs)
 
 
 def main():
-    RESULTS.mkdir(exist_ok=True)
     tables, runs, rows = series(), [], []
     for variant in VARIANTS:
         one, table = scores(tables, variant)

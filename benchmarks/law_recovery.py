@@ -18,12 +18,11 @@ simulated.
 import sys
 import time
 import warnings
-from pathlib import Path
 
 import pandas as pd
+from made_with import keep
 
 import bayescale as bs
-from bayescale.common.files import replacing
 from bayescale.models import coupled, dense, kaplan_floor
 
 SIMULATIONS = 30
@@ -39,7 +38,6 @@ def product(N, D, *, E=bs.floor(), A=bs.amplitude(), alpha=bs.exponent(), beta=b
 
 RIVALS = (dense, kaplan_floor, product)
 NESTED = (dense, coupled)
-RESULT = Path(__file__).parent / "results" / "law_recovery.csv"
 
 
 def truth(law, runs):
@@ -104,9 +102,7 @@ def main():
         rows.append(study(true, rivals, runs))
         print(rows[-1], f"{time.perf_counter() - begun:.0f} s", flush=True)
     table = pd.DataFrame(rows)
-    RESULT.parent.mkdir(exist_ok=True)
-    with replacing(RESULT) as part:
-        table.to_csv(part, index=False)
+    keep(table, "law_recovery.csv", index=False)
     three = table.iloc[: len(RIVALS)]
     share = three.largest_weight_where_distinguishable / three.distinguishable.clip(lower=1)
     silent = table.said_not_distinguishable.iloc[-1]

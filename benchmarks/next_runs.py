@@ -14,13 +14,12 @@ than 0.9 (Spearman).
 
 import sys
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from made_with import keep
 
 import bayescale as bs
-from bayescale.common.files import replacing
 from bayescale.models import dense
 
 TARGET = {"N": 70e9, "D": 1.4e12}
@@ -32,7 +31,6 @@ CANDIDATES = pd.DataFrame(
         "D": [2e9, 2e9, 1e12, 6e10, 1e12, 2e9, 2e11, 6e11],
     }
 )
-RESULT = Path(__file__).parent / "results" / "next_runs.csv"
 
 
 def refitted(runs, run, loss, seed):
@@ -75,9 +73,7 @@ def main():
         )
         print(pd.DataFrame(rows[-1:]).round(4).to_string(header=i == 0, index=False), flush=True)
     table = pd.DataFrame(rows)
-    RESULT.parent.mkdir(exist_ok=True)
-    with replacing(RESULT) as part:
-        table.round(4).to_csv(part, index=False)
+    keep(table.round(4), "next_runs.csv", index=False)
     good = True
     for name in ("variance", "regret"):
         ours, theirs = table[f"{name}_share"], table[f"{name}_share_refitted"]

@@ -17,14 +17,13 @@ import sys
 import warnings
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from made_with import keep
 
 import bayescale as bs
-from bayescale.common.files import replacing
 from bayescale.models import laws
 
 SIMULATIONS = 100
@@ -42,7 +41,6 @@ LEVELS = {
     "G": [1.0, 2.0, 4.0, 8.0, 16.0],
     "experts": [1.0, 2.0, 8.0, 32.0, 128.0],
 }
-RESULT = Path(__file__).parent / "results" / "recovery.csv"
 
 
 def design(law):
@@ -108,9 +106,7 @@ def main():
             rows += found
     table = pd.DataFrame(rows).sort_values("law", kind="stable")
     if not sys.argv[1:]:
-        RESULT.parent.mkdir(exist_ok=True)
-        with replacing(RESULT) as part:
-            table.to_csv(part, index=False)
+        keep(table, "recovery.csv", index=False)
     low = table[table.inside < 0.9 * SIMULATIONS]
     print(
         f"{len(table) - len(low)} of {len(table)} coefficients inside at least 90 of 100 times; "

@@ -30,14 +30,13 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from made_with import keep
 
 import bayescale as bs
-from bayescale.common.files import replacing
 from bayescale.language.compute import training_compute
 from bayescale.models import dense
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results"
 TOOLS = (
     "bayescale",
     "bayescale, laplace",
@@ -198,8 +197,7 @@ def growth():
 
 
 def write(table, name, **kwargs):
-    with replacing(RESULTS / name) as part:
-        table.to_csv(part, float_format="%.3g", **kwargs)
+    keep(table, name, float_format="%.3g", **kwargs)
     print(table.to_string())
 
 
@@ -208,7 +206,6 @@ def main():
     if asked[0] == "worker":
         worker(*asked[1:])
         return
-    RESULTS.mkdir(exist_ok=True)
     if "speed" in asked:
         write(speed(), "speed.csv")
     if "growth" in asked:

@@ -111,8 +111,16 @@ class Results(SphinxDirective):
             rows = [[row[name] or "–" for name in shown] for row in csv.DictReader(file)]
         table = [" | ".join(cells) for cells in (shown.values(), ["---"] * len(shown), *rows)]
         lines = [f"| {row} |" for row in table]
-        lines += ["", f"Measured by `python {script}`; `benchmarks/results/{path.name}` has more."]
+        lines += ["", measured_by(path.name, script)]
         return self.parse_text_to_nodes("\n".join(lines))
+
+
+def measured_by(table: str, script: str) -> str:
+    """The command that made a table, and whether the code has changed since."""
+    from made_with import is_older
+
+    said = f"Measured by `python {script}`; `benchmarks/results/{table}` has more."
+    return said + (" The table is older than the code." if is_older(table) else "")
 
 
 def letters(law) -> list[str]:

@@ -1,0 +1,130 @@
+"""What the tables of benchmarks/results were measured with, and whether the code has changed since.
+
+    python benchmarks/made_with.py
+
+lists each table with the command that makes it, and whether it is older than the code. A study
+writes its tables by `keep`, which notes in results/made_with.csv a hash of the code it measured:
+the bodies of the package's modules that the study goes through and of the study itself, without
+comments and docstrings. The docs say of a table that is older than the code that it is; a test
+holds that.
+"""
+
+import ast
+import csv
+import functools
+import hashlib
+import sys
+from pathlib import Path
+
+from bayescale.common.files import replacing
+
+ROOT = Path(__file__).parents[1]
+RESULTS = Path(__file__).parent / "results"
+MANIFEST = RESULTS / "made_with.csv"
+
+_SAMPLED = ("language", "models", "posterior", "sampling")
+_FITTED = (*_SAMPLED, "fitting", "prediction")
+#: The rooms that each study goes through.
+ROOMS = {
+    "allocation": (*_FITTED, "decisions"),
+    "calibration": _SAMPLED,
+    "decision_coverage": (*_FITTED, "decisions"),
+    "diagnostics": _FITTED,
+    "extrapolation": (*_FITTED, "checking"),
+    "floor_prior": (*_FITTED, "checking"),
+    "law_recovery": (*_FITTED, "checking"),
+    "next_runs": (*_FITTED, "decisions"),
+    "recovery": _FITTED,
+    "residual_checks": (*_FITTED, "checking"),
+    "sparse_extrapolation": (*_FITTED, "checking"),
+    "speed": (*_FITTED, "decisions"),
+}
+
+
+def modules(study, root=ROOT):
+    """Files that a study's results depend on."""
+    found = [root / "benchmarks" / f"{study}.py"]
+    for room in ROOMS[study]:
+        folder = root / "models" if room == "models" else root / "bayescale" / room
+        found += sorted(folder.rglob("*.py"))
+    return [path for path in found if path.is_file()]
+
+
+def code(study, root=ROOT):
+    """A hash of what a study measures: twelve hexadecimal digits."""
+    total = hashlib.sha256()
+    for path in modules(study, root):
+        total.update(str(path.relative_to(root)).encode())
+        total.update("\n".join(_words(ast.parse(path.read_bytes()))).encode())
+    return total.hexdigest()[:12]
+
+
+def _words(node):
+    """A syntax tree in words that no version of Python, comment or docstring changes."""
+    yield type(node).__name__
+    for name, value in ast.iter_fields(node):
+        if value is None or value == []:
+            continue
+        yield name
+        values = value if isinstance(value, list) else [value]
+        documented = isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef)
+        if documented and name == "body" and _is_text(values[0]):
+            values = values[1:]
+        for one in values:
+            if isinstance(one, ast.AST):
+                yield from _words(one)
+            else:
+                yield repr(one)
+
+
+def _is_text(node):
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Constant)
+        and isinstance(node.value.value, str)
+    )
+
+
+def made_with(manifest=MANIFEST):
+    """Study and hash of every table."""
+    with manifest.open(encoding="utf-8", newline="") as file:
+        return {row["table"]: (row["study"], row["code"]) for row in csv.DictReader(file)}
+
+
+def is_older(table):
+    """Whether the code has changed since a table was measured."""
+    study, measured = made_with()[table]
+    return measured != _now(study)
+
+
+@functools.cache
+def _now(study):
+    return code(study)
+
+
+# The code as a study begins: it may run for hours, and somebody may work meanwhile.
+_STUDY = Path(sys.argv[0]).stem
+_BEGUN = code(_STUDY) if _STUDY in ROOMS else None
+
+
+def keep(table, name, **kwargs):
+    """Write a table of results, and what it was measured with; `kwargs` are of `to_csv`."""
+    if _BEGUN is None:
+        raise RuntimeError(f"{_STUDY} is no study of ROOMS, which says what its tables depend on")
+    RESULTS.mkdir(exist_ok=True)
+    with replacing(RESULTS / name) as part:
+        table.to_csv(part, **kwargs)
+    note = (made_with() if MANIFEST.is_file() else {}) | {name: (_STUDY, _BEGUN)}
+    with replacing(MANIFEST) as part:
+        lines = [f"{name},{','.join(told)}" for name, told in sorted(note.items())]
+        Path(part).write_text("\n".join(["table,study,code", *lines, ""]), encoding="utf-8")
+
+
+def main():
+    for table, (study, measured) in made_with().items():
+        state = "measured with this code" if measured == _now(study) else "older than the code"
+        print(f"{table:<28} python benchmarks/{study}.py  {state}")
+
+
+if __name__ == "__main__":
+    main()
