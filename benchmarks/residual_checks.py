@@ -2,9 +2,9 @@
 
     python benchmarks/residual_checks.py [--tables 60]
 
-simulates losses of a law's own fit on four designs, fits the law to them and checks the residuals at
-prob=0.9, and writes benchmarks/results/residual_checks.csv: the share of tables in which the check of
-the scatter fails, and the lowest and the highest share in which one of the trends does.
+simulates losses of a law's own fit on four designs, fits the law to them and checks the residuals
+at prob=0.9, and writes benchmarks/results/residual_checks.csv: the share of tables in which the
+check of the scatter fails, and the lowest and the highest share in which one of the trends does.
 """
 
 import argparse
@@ -22,15 +22,16 @@ NOISE = {"normal": None, "student_t": 4.0}
 
 
 def designs():
-    """Law, inputs and noise of each design, by name."""
+    """Law, runs and noise of each design."""
     ladder = bs.load_runs("olmo_ladder").query("not target")
     t5 = bs.load_runs("frantar2023_t5").query("not target")
-    return {
-        "OLMo ladder": (dense, ladder, "normal"),
-        "OLMo ladder ": (dense, ladder, "student_t"),
-        "part of the OLMo ladder": (dense, ladder.iloc[::2].head(12), "student_t"),
-        "T5 models": (frantar, t5, "normal"),
-    }
+    part = ladder.iloc[::2].head(12)
+    return [
+        ("OLMo ladder, dense law", dense, ladder, "normal"),
+        ("OLMo ladder, dense law", dense, ladder, "student_t"),
+        ("part of the OLMo ladder, dense law", dense, part, "student_t"),
+        ("T5 models, Frantar's law", frantar, t5, "normal"),
+    ]
 
 
 def failures(law, runs, noise, tables):
@@ -55,10 +56,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--tables", type=int, default=60)
     tables, rows = parser.parse_args().tables, []
-    for name, (law, runs, noise) in designs().items():
+    for name, law, runs, noise in designs():
         share = failures(law, runs, noise, tables).mean()
         trends = share.drop("LOO-PIT")
-        row = {"design": f"{name.strip()}, law {law.name}", "runs": len(runs), "noise": noise}
+        row = {"design": name, "runs": len(runs), "noise": noise}
         row |= {"tables": tables, "scatter": share["LOO-PIT"]}
         rows.append(row | {"least_trend": trends.min(), "most_trend": trends.max()})
         print(rows[-1], flush=True)

@@ -103,6 +103,10 @@ def decide(
     With several free inputs a value lies in an input's band if some plan with it is good enough:
     the others may change along with it. Bands are of the listed choice that the plan takes.
 
+    With a discrepancy the posterior mean of the law's loss does not exist: its spreads have
+    lognormal priors, so that :math:`E[e^g]` is infinite. Expectations are of losses of at most ten
+    times the largest fitted one, which do exist, and which no draw comes near.
+
     A quantile of finitely many draws is a jagged function of the plan; of its many small minima
     the least of those tried is taken, which is the least of all to about 1e-5 nats.
 

@@ -17,6 +17,10 @@ from bayescale.fitting.fits import Fit
 __all__ = ["RISKS", "as_row", "combed", "losses_of", "risk_of", "risks_of"]
 
 RISKS = ("mean", "quantile", "cvar")
+#: A wandering law's loss is at most so many times the largest that was fitted. Its spreads have
+#: lognormal priors, under which the mean of its factor exp(g) does not exist; of bounded losses it
+#: does. No draw that tells anything comes near.
+_MOST = 10.0
 _TOGETHER = 400_000  # losses worked out at once
 _COMB, _WINDOWS = 1024, (0.5, 0.1, 0.02, 0.004, 1e-3)  # points, and log units on either side
 
@@ -76,8 +80,10 @@ def losses_of(
 ) -> tuple[int, Callable[[Mapping[str, Any]], np.ndarray]]:
     """How many draws fits have together, and the loss of plans (columns) under each (rows).
 
-    With ``most``, about so many of the draws, spread over all.
+    With ``most``, about so many of the draws, spread over all. Losses of a law with a discrepancy
+    are bounded, so that their mean exists.
     """
+    limits = [_limit(fit) for fit in members]
     sizes = [fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"] for fit in members]
     every = [coefficient_draws(fit) for fit in members]
     if most is not None:
@@ -89,13 +95,22 @@ def losses_of(
 
     def losses(plan: Mapping[str, Any]) -> np.ndarray:
         found = []
-        for fit, space, draws, size in zip(members, spaces, every, sizes, strict=True):
+        for fit, space, draws, size, limit in zip(
+            members, spaces, every, sizes, limits, strict=True
+        ):
             with np.errstate(all="ignore"):  # What is not possible may have no loss.
-                value = np.asarray(loss_of(space, fit.reference, plan, draws))
+                value = np.minimum(loss_of(space, fit.reference, plan, draws), limit)
             found.append(np.broadcast_to(value, (size, value.shape[-1])))
         return found[0] if len(found) == 1 else np.concatenate(found)
 
     return sum(sizes), losses
+
+
+def _limit(fit: Fit) -> float:
+    """What a loss is at most where means over the draws are taken."""
+    if not fit.about.get("directions") or fit.runs is None:
+        return np.inf
+    return _MOST * float(fit.runs["loss"].max())
 
 
 def _spread(k: int) -> np.ndarray:

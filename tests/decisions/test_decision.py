@@ -361,3 +361,18 @@ def test_intervals_of_the_optimum_hold_what_they_promise(olmo):
         inside[i] = (low <= np.log(optimum)) & (np.log(optimum) <= high)
     print("coverage of the optimum (simulated):", json.dumps(inside.mean(axis=0).tolist()))
     assert ((inside.sum(axis=0) >= 42) & (inside.sum(axis=0) <= 48)).all(), inside.mean(axis=0)
+
+
+def test_means_over_a_wandering_law_are_of_bounded_losses(of_kind):
+    """The mean of exp(g) does not exist: one draw must not decide what is printed as a mean."""
+    fit = of_kind("calibrated")
+    plan = bs.decide(fit, 1e23, trust=True)
+    most = 10 * float(fit.runs["loss"].max())
+    assert float(plan.loss.max()) < most / 2  # no draw comes near
+    tree = fit.tree.copy(deep=True)
+    tree["posterior"]["E"][0, 0] = 1e9
+    odd = bs.decide(bs.Fit(fit.law, tree), 1e23, trust=True)
+    draws = plan.loss.size
+    assert float(odd.loss.max()) == pytest.approx(most)
+    assert float(odd.expected_loss) < float(plan.expected_loss) + 1.1 * most / draws
+    assert float(odd.expected_regret) < float(plan.expected_regret) + 1.1 * most / draws
