@@ -1,19 +1,24 @@
 """What the tables of benchmarks/results were measured with, and whether the code has changed since.
 
     python benchmarks/made_with.py
+    python benchmarks/made_with.py COMMIT STUDY TABLE ...
 
-lists each table with the command that makes it, and whether it is older than the code. A study
-writes its tables by `keep`, which notes in results/made_with.csv a hash of the code it measured:
-the bodies of the package's modules that the study goes through and of the study itself, without
-comments and docstrings. The docs say of a table that is older than the code that it is; a test
-holds that.
+The first lists each table with the command that makes it, and whether it is older than the code.
+A study writes its tables by `keep`, which notes in results/made_with.csv a hash of the code it
+measured: the bodies of the package's modules that the study goes through, without comments and
+docstrings. The second notes that tables were measured with the package as a commit has it. The
+docs say of a table that is older than the code that it is; a test holds that.
 """
 
 import ast
 import csv
 import functools
 import hashlib
+import io
+import subprocess
 import sys
+import tarfile
+import tempfile
 from pathlib import Path
 
 from bayescale.common.files import replacing
@@ -42,12 +47,12 @@ ROOMS = {
 
 
 def modules(study, root=ROOT):
-    """Files that a study's results depend on."""
-    found = [root / "benchmarks" / f"{study}.py"]
+    """Files of the package that a study's results depend on."""
+    found = []
     for room in ROOMS[study]:
         folder = root / "models" if room == "models" else root / "bayescale" / room
         found += sorted(folder.rglob("*.py"))
-    return [path for path in found if path.is_file()]
+    return found
 
 
 def code(study, root=ROOT):
@@ -114,13 +119,31 @@ def keep(table, name, **kwargs):
     RESULTS.mkdir(exist_ok=True)
     with replacing(RESULTS / name) as part:
         table.to_csv(part, **kwargs)
-    note = (made_with() if MANIFEST.is_file() else {}) | {name: (_STUDY, _BEGUN)}
+    note({name: (_STUDY, _BEGUN)})
+
+
+def note(tables):
+    """Put study and hash of tables down."""
+    every = (made_with() if MANIFEST.is_file() else {}) | tables
     with replacing(MANIFEST) as part:
-        lines = [f"{name},{','.join(told)}" for name, told in sorted(note.items())]
+        lines = [f"{name},{','.join(told)}" for name, told in sorted(every.items())]
         Path(part).write_text("\n".join(["table,study,code", *lines, ""]), encoding="utf-8")
 
 
+def code_of_commit(study, commit):
+    """The hash of what a study measures, of the package as a commit has it."""
+    told = ["git", "-C", str(ROOT), "archive", commit, "bayescale", "models"]
+    packed = subprocess.run(told, check=True, capture_output=True).stdout
+    with tempfile.TemporaryDirectory() as folder:
+        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+            archive.extractall(folder, filter="data")
+        return code(study, Path(folder))
+
+
 def main():
+    if len(sys.argv) > 3:
+        commit, study, *tables = sys.argv[1:]
+        note(dict.fromkeys(tables, (study, code_of_commit(study, commit))))
     for table, (study, measured) in made_with().items():
         state = "measured with this code" if measured == _now(study) else "older than the code"
         print(f"{table:<28} python benchmarks/{study}.py  {state}")
