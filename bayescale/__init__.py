@@ -42,9 +42,11 @@ if TYPE_CHECKING:
     from bayescale.decisions.counts import plan_by_count
     from bayescale.decisions.decision import decide
     from bayescale.decisions.leverage import efficiency_leverage
+    from bayescale.decisions.listed_choices import choices
     from bayescale.decisions.next_runs import next_runs
     from bayescale.decisions.proposals import propose_runs
     from bayescale.decisions.rivals import probability, required_budget
+    from bayescale.decisions.scored_plans import score_plans, worth_of_more
     from bayescale.decisions.upcycling import upcycling_probability, upcycling_threshold
     from bayescale.fitting.averaging import Average, average
     from bayescale.fitting.design import DesignWarning
@@ -80,9 +82,11 @@ _HOME = {
     "decisions.counts": ("plan_by_count",),
     "decisions.decision": ("decide",),
     "decisions.leverage": ("efficiency_leverage",),
+    "decisions.listed_choices": ("choices",),
     "decisions.next_runs": ("next_runs",),
     "decisions.proposals": ("propose_runs",),
     "decisions.rivals": ("probability", "required_budget"),
+    "decisions.scored_plans": ("score_plans", "worth_of_more"),
     "decisions.upcycling": ("upcycling_probability", "upcycling_threshold"),
     "checking.arviz_refits": ("arviz_refits",),
     "checking.arviz_tree": ("to_arviz",),
@@ -120,6 +124,7 @@ __all__ = [
     "backtest",
     "check_law",
     "check_residuals",
+    "choices",
     "coefficients",
     "compare",
     "contrast",
@@ -168,11 +173,13 @@ __all__ = [
     "refit",
     "required_budget",
     "residuals",
+    "score_plans",
     "simulate",
     "to_arviz",
     "upcycling_probability",
     "upcycling_threshold",
     "where",
+    "worth_of_more",
     "write_report",
 ]
 

@@ -102,6 +102,32 @@ def probability(fit):
     assert odds.probability.item() > 0.9
 
 
+def choices_of_a_size(fit):
+    sizes = [3e9, 12e9, 48e9]
+    found = bs.choices(fit, BUDGET, choose={"N": sizes}, trust=True, **choices(fit))
+    assert found.probability.sum() == pytest.approx(1.0)
+    for i, size in enumerate(sizes):
+        options = choices(fit).get("fixed", {}) | {"N": size}
+        plan = bs.decide(fit, BUDGET, fixed=options, trust=True)
+        assert found.expected_loss[i].item() == pytest.approx(plan.expected_loss.item())
+
+
+def score_plans(fit):
+    plan = bs.decide(fit, BUDGET, trust=True, **choices(fit))
+    row = {name: [plan[name].item()] for name in run_for(fit)}
+    found = bs.score_plans(fit, pd.DataFrame(row), **choices(fit))
+    assert found.flops.item() == pytest.approx(BUDGET)
+    for name in ("expected_loss", "expected_regret"):
+        assert found[name].item() == pytest.approx(plan[name].item(), abs=1e-6)
+
+
+def worth_of_more(fit):
+    found = bs.worth_of_more(fit, BUDGET, times=4.0, **choices(fit))
+    best = bs.allocate(fit, [BUDGET, 4 * BUDGET], **choices(fit)).loss
+    gain = best.isel(budget=0).values - best.isel(budget=1).values
+    np.testing.assert_allclose(found.gain.values, gain, atol=1e-9)
+
+
 def efficiency_leverage(fit):
     found = bs.efficiency_leverage(fit, fit, BUDGET, dense_plan=choices(fit), moe_plan=choices(fit))
     # It is the least budget that does as well: a wandering discrepancy may have come there before.
@@ -253,10 +279,11 @@ def plot_regret(fit):
     assert plotting.plot_regret(fit, (1e21, BUDGET), **choices(fit)) is not None
 
 
-VERBS = {
+VERBS = {"choices": choices_of_a_size} | {
     function.__name__: function
     for function in (
         *(predict, interval, allocate, decide, required_budget, probability, efficiency_leverage),
+        *(score_plans, worth_of_more),
         *(next_runs, propose_runs, coefficients, diagnose, save_and_load, shown_in_a_notebook),
         *(compare, residuals, check_residuals, prior_overlap, prior_sensitivity, average),
         *(to_arviz, arviz_refits, write_report),
@@ -270,7 +297,8 @@ REFUSED = {
     **{
         (verb, "averaged"): "(?i)average"
         for verb in (
-            *("efficiency_leverage", "next_runs", "propose_runs", "coefficients", "diagnose"),
+            *("choices", "efficiency_leverage", "next_runs", "propose_runs", "coefficients"),
+            "diagnose",
             *("save_and_load", "compare", "residuals", "check_residuals", "prior_overlap"),
             *("prior_sensitivity", "average", "to_arviz", "arviz_refits", "write_report"),
             *("plot_fit", "plot_pit", "plot_residuals", "plot_prior_posterior"),
@@ -293,6 +321,7 @@ REFUSED = {
         (verb, "one_input"): "has no cost model"
         for verb in (
             *("allocate", "decide", "required_budget", "probability", "efficiency_leverage"),
+            *("choices", "score_plans", "worth_of_more"),
             *("next_runs", "propose_runs", "write_report"),
             *("plot_allocation", "plot_isoflop", "plot_regret"),
         )
@@ -301,6 +330,7 @@ REFUSED = {
         (verb, "grouped"): "say for which one: group"
         for verb in (
             *("allocate", "decide", "required_budget", "probability", "efficiency_leverage"),
+            *("choices", "score_plans", "worth_of_more"),
             *("next_runs", "write_report", "plot_fit", "plot_regret"),
         )
     },

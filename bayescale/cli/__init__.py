@@ -16,8 +16,20 @@ from typing import Annotated, Any, TextIO
 import typer
 from typer.core import TyperGroup
 
-from bayescale.cli import backtest, check, fit, forecast, next, report, template, use
+from bayescale.cli import (
+    architectures,
+    backtest,
+    check,
+    fit,
+    forecast,
+    next,
+    report,
+    spending,
+    template,
+    use,
+)
 from bayescale.cli import options as opt
+from bayescale.cli.declare import Refused
 from bayescale.common.errors import InputError
 from bayescale.common.version import __version__
 from bayescale.common.wording import at_prompt
@@ -55,7 +67,7 @@ def _manners(json: bool = False) -> Iterator[None]:
         try:
             yield
             sys.stdout.flush()
-        except (InputError, opt.Refused) as error:
+        except (InputError, Refused) as error:
             raise refuse(_as_options(str(error)), error.code) from error
         except KeyboardInterrupt:
             message("interrupted", "", "yellow")
@@ -98,6 +110,8 @@ _OPTIONS = (
     (r"\b(choose|fixed)=\{\.\.\.\}", r"--\1 NAME=..."),
     (r"\b(bounds|choose)=", r"--\1"),
     (r"\btrust=True", "--trust"),
+    (r"\bratio= says", "--ratio says"),
+    (r"(?<!-)\b(memory|times|ratio) is\b", r"--\1 is"),
     (r"\bpass cost=", "give --cost"),
     (r"(?<!-)\b(prob|within|batch|most|rank|risk|level) is\b", r"--\1 is"),
     (r"\braise most=", "raise --most"),
@@ -208,6 +222,12 @@ for command in (
     use.predict,
     use.allocate,
     use.decide,
+    spending.score,
+    spending.worth,
+    spending.spend,
+    architectures.choices,
+    architectures.versus,
+    architectures.upcycle,
     next.next,
     use.compare,
     backtest.backtest,

@@ -9,11 +9,20 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from bayescale.cli import completion as offer
 from bayescale.cli import inputs
-from bayescale.cli.inputs import find_law, flop_budget, number, whole
+from bayescale.cli.declare import (
+    argument,
+    option,
+    read_budget,
+    read_count,
+    read_figure,
+    read_law,
+    read_memory,
+    read_probability,
+    read_span,
+)
+from bayescale.cli.inputs import number, whole
 from bayescale.common.errors import InputError
 from bayescale.decisions.budgets import Budget
 from bayescale.language.law import Law
@@ -22,91 +31,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Refused(Exception):  # noqa: N818
-    """What an option was given cannot be used: an `InputError` that Typer lets through."""
-
-    def __init__(self, error: InputError) -> None:
-        super().__init__(str(error))
-        self.code = error.code
-
-
-def option(names: str, help: str, read: Any = None, offers: Any = None) -> Any:
-    """Declare an option, such as ``"-o --output FILE"``, or ``"--json"``, a switch.
-
-    A value is made by ``read`` of the option's name and text, and is the text where that is left
-    out; ``offers`` says what a shell offers at the tab key.
-    """
-    *flags, last = names.split()
-    if last.startswith("-"):
-        return typer.Option(*flags, last, help=help)
-    parser = _reader(flags[-1], read)
-    return typer.Option(*flags, metavar=last, help=help, autocompletion=offers, parser=parser)
-
-
-def argument(metavar: str, help: str, read: Any = None, offers: Any = None) -> Any:
-    """Declare an argument, as `option` does."""
-    parser = _reader(metavar, read)
-    return typer.Argument(metavar=metavar, help=help, autocompletion=offers, parser=parser)
-
-
-def _reader(name: str, read: Callable[[str, str], Any] | None) -> Callable[[Any], Any] | None:
-    if read is None:
-        return None
-
-    def parse(text: Any) -> Any:  # or a default, which is a value already
-        try:
-            return read(name, text) if isinstance(text, str) else text
-        except InputError as error:
-            raise Refused(error) from error
-
-    return parse
-
-
-# --- how some are read ----------------------------------------------------------------------------
-
-
-def _law(name: str, text: str) -> Law:
-    return find_law(text)
-
-
-def _count(name: str, text: str) -> int:
-    return whole(name, text, 10**9)  # no machine has the memory for more
-
-
-def _probability(name: str, text: str) -> float:
-    value = number(name, text)
-    if not 0 < value < 1:
-        raise InputError(f"{name} is a probability between 0 and 1, such as 0.9, not {text}")
-    return value
-
-
-def _budget(name: str, text: str) -> Budget:
-    return flop_budget(text, name)
-
-
-def _span(name: str, text: str) -> tuple[float, float]:
-    low, colon, high = text.partition(":")
-    if not (colon and low and high):
-        raise InputError(f"{name}: {text!r} is not LOW:HIGH, such as 1e22:1e25")
-    return number(name, low), number(name, high)
-
-
-def _figure(name: str, text: str) -> Path:
-    path, kinds = Path(text), (".png", ".pdf", ".svg")
-    if path.suffix.lower() not in kinds:
-        raise InputError(f"{name} {path}: the name of a figure ends in {', '.join(kinds)}")
-    inputs.check_place(path, f"cannot write {path}")
-    return path
-
-
 # --- the options ----------------------------------------------------------------------------------
 # fmt: off
 
 # What is printed and written.
 Json = Annotated[bool, option("--json", "Print JSON.")]
 Csv = Annotated[bool, option("--csv", "Print CSV.")]
+PlotOdds = Annotated[Path | None, option(
+    "--plot FILE", "Draw the first against the other over compute: png, pdf, svg.", read_figure)]
+PlotMap = Annotated[Path | None, option(
+    "--plot FILE", "Draw the probability over both token counts: png, pdf, svg.", read_figure)]
 Force = Annotated[bool, option("--force", "Replace a file that is there already.")]
-Prob = Annotated[float, option("--prob P", "Probability that the intervals hold.", _probability)]
+Prob = Annotated[float, option(
+    "--prob P", "Probability that the intervals hold.", read_probability)]
 Seed = Annotated[int, option("--seed N", "Makes the result reproducible.", whole)]
 Folder = Annotated[Path, option("-o --output FOLDER", "Where figures go.")]
 Page = Annotated[Path, option("-o --output FILE", "Where to write the page.")]
@@ -115,32 +52,38 @@ SavedFit = Annotated[Path | None, option("-o --output FIT", "Save the fit here."
 NewForecast = Annotated[Path, option("-o --output FILE", "Where to keep the forecast.")]
 NewTable = Annotated[Path, argument("FILE", "Where to write the table.")]
 PlotOptimum = Annotated[Path | None, option(
-    "--plot FILE", "Draw the optimum over compute: png, pdf, svg.", _figure)]
+    "--plot FILE", "Draw the optimum over compute: png, pdf, svg.", read_figure)]
 PlotRegret = Annotated[Path | None, option(
-    "--plot FILE", "Draw the regret of plans over compute: png, pdf, svg.", _figure)]
+    "--plot FILE", "Draw the regret of plans over compute: png, pdf, svg.", read_figure)]
 PlotRanking = Annotated[Path | None, option(
-    "--plot FILE", "Draw the ranking: png, pdf, svg.", _figure)]
+    "--plot FILE", "Draw the ranking: png, pdf, svg.", read_figure)]
 PlotPriors = Annotated[Path | None, option(
-    "--plot FILE", "Draw prior and posterior: png, pdf, svg.", _figure)]
+    "--plot FILE", "Draw prior and posterior: png, pdf, svg.", read_figure)]
 
 # Saved fits and laws.
 FitFile = Annotated[Path, argument("FIT", "A file saved by bayescale fit.", None, offer.fits)]
 ComparedFits = Annotated[list[Path], argument("FIT", "Fits of the same runs.", None, offer.fits)]
 ReportedFits = Annotated[list[Path], argument(
     "FIT", "Saved fits; the first answers, the others compare.", None, offer.fits)]
+Rivals = Annotated[list[Path], argument(
+    "FIT", "Two fits or more, or one made with --by: its groups.", None, offer.fits)]
+Upcycled = Annotated[Path, argument("UPCYCLED", "A fit of upcycled runs.", None, offer.fits)]
+Scratch = Annotated[str, argument(
+    "SCRATCH", "A fit of mixtures trained from scratch, in N of the dense parent and D; or "
+    "published coefficients as LAW:SET, such as dense:liew2025_moe.", None, offer.fits)]
 Group = Annotated[str | None, option("--group GROUP", "One group of a fit made with --by.")]
 AnyLaw = Annotated[Law, option(
-    "--law LAW", "A law that bayescale laws lists, or FILE.py:NAME.", _law, offer.laws)]
+    "--law LAW", "A law that bayescale laws lists, or FILE.py:NAME.", read_law, offer.laws)]
 LawToFit = Annotated[Law | None, option(
     "--law LAW", "A law that bayescale laws lists, or FILE.py:NAME; by default one that suits the "
-    "table's columns, calibrated.", _law, offer.laws)]
+    "table's columns, calibrated.", read_law, offer.laws)]
 OwnLaw = Annotated[Law | None, option(
-    "--law LAW", "The law, if it is your own: FILE.py:NAME.", _law, offer.laws)]
+    "--law LAW", "The law, if it is your own: FILE.py:NAME.", read_law, offer.laws)]
 OwnLaws = Annotated[list[Law] | None, option(
-    "--law LAW", "Your own laws among them: FILE.py:NAME.", _law, offer.laws)]
-LawToList = Annotated[Law | None, argument("LAW", "Show this law.", _law, offer.laws)]
+    "--law LAW", "Your own laws among them: FILE.py:NAME.", read_law, offer.laws)]
+LawToList = Annotated[Law | None, argument("LAW", "Show this law.", read_law, offer.laws)]
 LawToTry = Annotated[Law, argument(
-    "LAW", "FILE.py:NAME, MODULE:NAME, or a law of the package.", _law, offer.laws)]
+    "LAW", "FILE.py:NAME, MODULE:NAME, or a law of the package.", read_law, offer.laws)]
 LawOfTable = Annotated[str, option(
     "--law LAW", "The law that it is for, or FILE.py:NAME.", None, offer.laws)]
 
@@ -180,6 +123,13 @@ Inputs = Annotated[list[str] | None, argument(
     "NAME=VALUE", "The law's inputs, such as N=7B D=2T.")]
 RunToAsk = Annotated[list[str] | None, argument(
     "NAME=VALUE", "A run, such as N=7B D=2T: which runs its loss hangs on.")]
+ParentToUpcycle = Annotated[list[str], argument(
+    "NAME=VALUE", "The dense model, N=1B D_dense=300B, and the tokens to spend, "
+    "D_upcycled=10B,100B.")]
+PlanToScore = Annotated[list[str] | None, argument(
+    "NAME=VALUE", "A plan, such as N=7B D=2T.")]
+PlansToScore = Annotated[str | None, option(
+    "--plans FILE", "A table of plans that can be built, one a row.", None, offer.tables)]
 RunToForecast = Annotated[list[str], argument(
     "NAME=VALUE", "The run's inputs, such as N=7B D=2T.")]
 
@@ -208,28 +158,45 @@ PriorFrom = Annotated[str | None, option(
 By = Annotated[str | None, option("--by COLUMN", "Column that names each run's group.")]
 Vary = Annotated[list[str] | None, option(
     "--vary NAME", "Coefficient that differs between groups.")]
-Draws = Annotated[int, option("--draws N", "Kept draws of each chain.", _count)]
-Tune = Annotated[int, option("--tune N", "Tuning steps of each chain.", _count)]
-Chains = Annotated[int, option("--chains N", "Chains.", _count)]
+Draws = Annotated[int, option("--draws N", "Kept draws of each chain.", read_count)]
+Tune = Annotated[int, option("--tune N", "Tuning steps of each chain.", read_count)]
+Chains = Annotated[int, option("--chains N", "Chains.", read_count)]
 
 # Budgets and plans.
 Budgets = Annotated[list[Budget], option(
     "--budget FLOP", "Training compute: 1e23, '64 H100 x 21 days at 40% MFU', '$50k at $2/GPU-hour "
-    "on H100'; may be given several times.", _budget)]
+    "on H100'; may be given several times.", read_budget)]
 BudgetOfPriors = Annotated[Budget | None, option(
-    "--budget FLOP", "Also what the plan for it hangs on: which runs, and the priors.", _budget)]
+    "--budget FLOP", "Also what the plan for it hangs on: which runs, and the priors.",
+    read_budget)]
 EveryCount = Annotated[Budget | None, option(
     "--every-count FLOP", "Also fit each count of parameters and of tokens that the table has, and "
-    "show what the plan for so much compute owes to the choice.", _budget)]
+    "show what the plan for so much compute owes to the choice.", read_budget)]
 BudgetToImprove = Annotated[Budget | None, option(
-    "--budget FLOP", "Compute of the decision to improve.", _budget)]
+    "--budget FLOP", "Compute of the decision to improve.", read_budget)]
 BudgetToAnswer = Annotated[Budget | None, option(
     "--budget FLOP",
-    "Training compute to answer for; ten times the largest fitted run if not given.", _budget)]
+    "Training compute to answer for; ten times the largest fitted run if not given.", read_budget)]
+BudgetToSplit = Annotated[Budget, option(
+    "--budget FLOP", "Training compute, as for bayescale decide.", read_budget)]
+BudgetThereIs = Annotated[Budget | None, option(
+    "--budget FLOP", "Compute there is: dearer plans are out of the running.", read_budget)]
+TargetLoss = Annotated[list[float], option(
+    "--loss LOSS", "Loss of the law to reach; may be given several times.", number)]
+Times = Annotated[float, option("--times FACTOR", "How many times the budget.", number)]
+Ratio = Annotated[float | None, option(
+    "--ratio TOKENS", "Judge at so many tokens a parameter (active, where the law counts these), "
+    "not at each one's optimum: for ladders of runs made at one ratio.", number)]
+JudgedAt = Annotated[str, option(
+    "--at WHERE", "optimum of every draw, or the plan that decide gives.",
+    None, offer.choices("optimum", "plan"))]
+Memory = Annotated[float | None, option(
+    "--memory LIMIT", "The most parameters in all, active or not: 70B, or 640GB at two bytes each. "
+    "Compute alone makes experts that are not used free.", read_memory)]
 Chip = Annotated[str | None, option(
     "--gpu CHIP", "Also hours of it: 'H100 at 40% MFU' beside every plan.")]
 Span = Annotated[Any, option(
-    "--span LOW:HIGH", "Budgets that the slider goes over.", _span)]
+    "--span LOW:HIGH", "Budgets that the slider goes over.", read_span)]
 Fixed = Annotated[list[str] | None, option(
     "--fixed NAME=VALUE", "Hold an input, or a setting of the cost model, at a value.")]
 Choose = Annotated[list[str] | None, option(

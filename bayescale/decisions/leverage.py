@@ -17,7 +17,14 @@ from bayescale.fitting.fits import Fit
 from bayescale.language.law import Coefficients
 from bayescale.language.maths import exp, log
 
-__all__ = ["TIAN2025", "budget_for", "efficiency_leverage", "reach", "tian_leverage"]
+__all__ = [
+    "TIAN2025",
+    "budget_for",
+    "efficiency_leverage",
+    "inverted",
+    "reach",
+    "tian_leverage",
+]
 
 _HALVINGS = 40  # of a step of the grid
 _JUMP = 0.02  # of a step's gain by which continuations differ where the optimum jumps
@@ -146,7 +153,7 @@ def budget_for(
     if allowed.sum() < 4:
         allocate(fit, grid, **plan)  # complains
     grid, loss = grid[allowed], loss[..., allowed]
-    return _invert(np.log(grid), loss, target)
+    return inverted(np.log(grid), loss, target)
 
 
 def _optimal_loss(fit: Fit, budgets: np.ndarray, plan: Mapping[str, Any]) -> np.ndarray:
@@ -181,7 +188,7 @@ def reach(fit: Fit, plan: Mapping[str, Any]) -> tuple[float, float]:
     return max(ends[0], smallest) * (1 + 1e-6), ends[1] * (1 - 1e-6)
 
 
-def _invert(log_grid: np.ndarray, loss: np.ndarray, target: np.ndarray) -> np.ndarray:
+def inverted(log_grid: np.ndarray, loss: np.ndarray, target: np.ndarray) -> np.ndarray:
     """The least budget on a grid (last axis) whose loss meets each target (last axis).
 
     A law whose discrepancy wanders may lose again beyond it, in single draws.

@@ -8,6 +8,7 @@ the *pivot*, is what gives way where the balance or a derived quantity leaves it
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -77,6 +78,18 @@ class Plans:
         """Values of each listed input that has more than one."""
         values = {n: np.unique([one[n] for one in self.listed]) for n in self.listed[0]}
         return {name: found for name, found in values.items() if len(found) > 1}
+
+    @property
+    def settings(self) -> dict[str, float]:
+        """Settings of the cost model: what it takes besides inputs, given or by default."""
+        found = {}
+        for one in inspect.signature(self.cost).parameters.values():
+            if one.name in self.law.inputs or one.default is one.empty:
+                continue
+            value = self.fixed.get(one.name, one.default)
+            if isinstance(value, (int, float)):
+                found[one.name] = float(value)
+        return found
 
     def known(self, name: str) -> Variable:
         """What is known of an input."""

@@ -13,6 +13,7 @@ import xarray as xr
 from bayescale.common.errors import InputError
 from bayescale.decisions.allocation import AllocationWarning, allocate
 from bayescale.decisions.decision import decide
+from bayescale.decisions.ladders import at_ratio, ladder
 from bayescale.decisions.leverage import budget_for, cubic, efficiency_leverage, reach
 from bayescale.decisions.plans import plans, training_cost
 from bayescale.fitting.averaging import Average
@@ -35,6 +36,7 @@ def probability(
     plan_a: Mapping[str, Any] | None = None,
     plan_b: Mapping[str, Any] | None = None,
     at: str = "optimum",
+    ratio: float | None = None,
     seed: int = 0,
 ) -> xr.Dataset:
     """Probability that architecture A beats B, each at its best: in every draw, or as planned.
@@ -57,6 +59,9 @@ def probability(
         with the coefficients. It says which architecture is the better one. ``"plan"``: each at
         the one plan that :func:`bayescale.decide` gives for it. It says which of two runs that can
         be trained has the lower loss, and is as a rule the surer of the two.
+    ratio
+        Tokens a parameter (active, where the law counts these) at which both are trained instead.
+        Runs at one ratio cannot show where an optimum lies, so of two such ladders ask this.
     seed
         Of the pairing of draws.
 
@@ -99,27 +104,34 @@ def probability(
     (array([1., 1.]), array([21.3, 32. ]))
     """
     plan_a, plan_b = dict(plan_a or {}), dict(plan_b or {})
+    if ratio is not None and at != "optimum":
+        raise InputError("ratio= says what is trained, and so does at=; give one of them")
     if at == "plan":
         return _of_plans(fit_a, fit_b, budget, plan_a, plan_b, seed)
     if at != "optimum":
         raise InputError(f"at={at!r} is not known; choose 'optimum' or 'plan'")
     if isinstance(fit_a, Average) and fit_a is fit_b:
         # Two plans of one mixture: draws of one posterior stay together.
-        both = partial(probability, budget=budget, plan_a=plan_a, plan_b=plan_b, seed=seed)
+        both = partial(
+            probability, budget=budget, plan_a=plan_a, plan_b=plan_b, ratio=ratio, seed=seed
+        )
         return _pooled(fit_a, lambda member: both(member, member), seed)
     if isinstance(fit_a, Average):
         against = partial(
-            probability, fit_b=fit_b, budget=budget, plan_a=plan_a, plan_b=plan_b, seed=seed
-        )
+            probability, fit_b=fit_b, budget=budget, plan_a=plan_a, plan_b=plan_b, ratio=ratio,
+            seed=seed,
+        )  # fmt: skip
         return _pooled(fit_a, against, seed)
     if isinstance(fit_b, Average):
         against = partial(
-            probability, fit_a, budget=budget, plan_a=plan_a, plan_b=plan_b, seed=seed
+            probability, fit_a, budget=budget, plan_a=plan_a, plan_b=plan_b, ratio=ratio, seed=seed
         )
         return _pooled(fit_b, lambda member: against(fit_b=member), seed)
     for fit in (fit_a, fit_b):
         check_one_group(fit)
     fit_a, fit_b = paired(fit_a, fit_b, seed)
+    if ratio is not None:
+        return _on_ladders(fit_a, fit_b, budget, ratio, plan_a, plan_b)
     best_a, best_b = allocate(fit_a, budget, **plan_a), allocate(fit_b, budget, **plan_b)
     beyond = {"extrapolation_a": best_a.extrapolation, "extrapolation_b": best_b.extrapolation}
     loss_a, loss_b = (best.loss.drop_vars(_OF_ONE) for best in (best_a, best_b))
@@ -147,6 +159,31 @@ def probability(
             return ours.loss - theirs.loss
 
         odds["crossover"] = _crossover(gap, np.asarray(best_a.budget))
+    return odds
+
+
+def _on_ladders(
+    fit_a: Fit,
+    fit_b: Fit,
+    budget: Any,
+    ratio: float,
+    plan_a: Mapping[str, Any],
+    plan_b: Mapping[str, Any],
+) -> xr.Dataset:
+    """Odds at one ratio, and from which budget on A is ahead there."""
+    odds = at_ratio(fit_a, fit_b, budget, ratio, plan_a, plan_b)
+    odds.attrs = {"at": "ratio", "ratio": ratio}
+    odds.attrs["simulated"] = int(_simulated(fit_a) or _simulated(fit_b))
+    if len(np.unique(odds.budget)) > 1:
+
+        def gap(budgets: np.ndarray) -> xr.DataArray:
+            ours, theirs = (
+                ladder(fit, budgets, ratio, plan).drop_vars("extrapolation")
+                for fit, plan in ((fit_a, plan_a), (fit_b, plan_b))
+            )
+            return ours - theirs.assign_coords(chain=ours.chain, draw=ours.draw)
+
+        odds["crossover"] = _crossover(gap, odds.budget.values)
     return odds
 
 

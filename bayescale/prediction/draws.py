@@ -10,7 +10,7 @@ import xarray as xr
 from bayescale.common.errors import InputError
 from bayescale.fitting.fits import Fit
 
-__all__ = ["check_one_group", "flat", "paired", "thinned"]
+__all__ = ["check_one_group", "flat", "one_posterior", "paired", "thinned"]
 
 
 def check_one_group(fit: Fit, called: str = "this fit") -> None:
@@ -44,13 +44,18 @@ def paired(fit_a: Fit, fit_b: Fit, seed: int) -> tuple[Fit, Fit]:
     smaller fit are repeated. Fits of one posterior (one fit, or two of its groups) are told by
     their noise, which is the same draw for draw, and stay as they are.
     """
-    if fit_a is fit_b or _joint(fit_a.posterior, fit_b.posterior):
+    if one_posterior(fit_a, fit_b):
         return fit_a, fit_b
     a, b = (fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"] for fit in (fit_a, fit_b))
     order = np.resize(np.random.default_rng(seed).permutation(min(a, b)), max(a, b))
     if b <= a:
         return fit_a, _reordered(fit_b, order, fit_a.posterior)
     return _reordered(fit_a, order, fit_b.posterior), fit_b
+
+
+def one_posterior(first: Fit, *others: Fit) -> bool:
+    """Whether fits are one, or groups of one: their draws then belong together."""
+    return all(first is one or _joint(first.posterior, one.posterior) for one in others)
 
 
 def _joint(a: xr.Dataset, b: xr.Dataset) -> bool:

@@ -1,0 +1,101 @@
+"""What each listed choice, and each plan that somebody has, is worth."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import bayescale as bs
+from bayescale.models import clark, dense, granularity, sparse, transferred
+
+FINE = bs.published(granularity, "krajewski2024")
+LISTED = {"G": [1, 4, 16, 64]}
+
+
+@pytest.fixture(scope="module")
+def routed():
+    runs = bs.load_runs("clark2022").query(
+        "top_k == 1 and routing_frequency == 0.5 and seed == 42 and router in ('RL-R', 'Dense')"
+    )
+    return bs.fit(clark, runs, method="laplace", seed=1)
+
+
+def test_the_best_choice_is_the_one_that_decide_takes():
+    found = bs.choices(FINE, 1.93e20, choose=LISTED)
+    plan = bs.decide(FINE, 1.93e20, choose=LISTED)
+    best = found.isel(choice=found.attrs["best"])
+    for name in ("N", "D", "G", "expected_loss"):
+        assert best[name].item() == pytest.approx(plan[name].item(), rel=1e-6)
+    assert (found.behind >= 0).all()
+    assert found.attrs["at_end"] == []
+
+
+def test_active_parameters_of_fine_experts():
+    # Twelve of 8 E + 4 parts: 43 times fewer than all at E = 64.
+    found = bs.choices(FINE, 1.93e20, choose=LISTED)
+    np.testing.assert_allclose(found.total / found.active, 516 / 12)
+    found = bs.choices(FINE, 1.93e20, choose=LISTED, fixed={"expansion": 16})
+    np.testing.assert_allclose(found.total / found.active, 132 / 12)
+
+
+def test_more_experts_are_free_until_memory_is_said(routed):
+    options = {"choose": {"experts": [8, 32, 128, 512]}, "fixed": {"D": 1.3e11}, "trust": True}
+    found = bs.choices(routed, 1e21, **options)
+    assert found.attrs["at_end"] == ["experts"]
+    # All parameters as the table counts them at that number of experts.
+    runs = bs.load_runs("clark2022").query("experts == 512 and top_k == 1")
+    ratio = (runs.N / runs.N_active).median()
+    assert float((found.total / found.active)[-1]) == pytest.approx(ratio, rel=0.05)
+
+
+def test_memory_bounds_all_parameters():
+    fit = bs.published(sparse, "hossain2025_moe")
+    options = {"choose": {"S": [0.0, 0.5, 0.9, 0.98]}}
+    free, held = (bs.choices(fit, 1e22, memory=x, **options) for x in (None, 2e10))
+    assert (held.total <= 2e10 * (1 + 1e-6)).all()
+    assert held.limited.values.tolist() == (free.total > 2e10).values.tolist()
+    assert (held.expected_loss >= free.expected_loss - 1e-9).all()
+
+
+def test_what_cannot_be_listed_or_bounded_is_refused():
+    with pytest.raises(bs.InputError, match="nothing is listed"):
+        bs.choices(bs.published(dense, "besiroglu2024"), 1e22)
+    with pytest.raises(bs.InputError, match="total parameters do not follow"):
+        bs.choices(
+            bs.published(clark, "clark2022_hash"),
+            1e22,
+            memory=1e11,
+            choose={"experts": [8, 64]},
+            fixed={"D": 1.3e11},
+        )
+
+
+def test_plans_that_can_be_built():
+    fit = bs.published(dense, "besiroglu2024")
+    best = bs.allocate(fit, 1e23)
+    shapes = pd.DataFrame({"N": [best.N.item(), 2e10, 1e11], "D": [best.D.item(), 1e12, 1e13]})
+    found = bs.score_plans(fit, shapes, budget=1.3e23)
+    assert found.affordable.values.tolist() == [True, True, False]
+    assert found.expected_regret[0].item() == pytest.approx(0.0, abs=1e-9)
+    assert (found.regret >= -1e-9).all()
+    np.testing.assert_allclose(found.flops, 6 * shapes.N * shapes.D)
+    with pytest.raises(bs.InputError, match="cheapest plan costs"):
+        bs.score_plans(fit, shapes, budget=1e20)
+
+
+def test_another_decade_buys_what_the_closed_form_says():
+    fit = bs.published(dense, "besiroglu2024")
+    c = dense.published["besiroglu2024"].values
+    power = c["alpha"] * c["beta"] / (c["alpha"] + c["beta"])
+    found = bs.worth_of_more(fit, 1e22)
+    above = found.loss.item() - c["E"]
+    assert found.gain.item() == pytest.approx(above * (1 - 10**-power), rel=1e-6)
+
+
+def test_a_dense_parent_is_not_all_parameters():
+    from bayescale.decisions.parameter_counts import total_parameters
+    from bayescale.decisions.plans import plans
+
+    runs = bs.load_runs("liew2025").query("experts == 8 and top_k == 2")
+    fit = bs.prior(transferred, runs, draws=2, seed=1)
+    space = plans(fit, fixed={"N": 1e9})
+    assert total_parameters(fit, space, {"N": 1e9, "D_dense": 1e10, "D_upcycled": 1e10}) is None
