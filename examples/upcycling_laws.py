@@ -232,8 +232,8 @@ def why(runs, fits, alone, together) -> str:
     return (
         f"The six sizes agree on alpha_3 (their intervals span {low:.4f} to {high:.4f}), yet over "
         f"all sizes that of the published law {share}. Tokens were given out with size: D_dense "
-        f"goes with N to the power {power:.2f} (correlation of logs {goes:.2f}), so between sizes a "
-        "product of logs of tokens is a bend of the loss over size, which the size term does not "
+        f"goes with N to the power {power:.2f} (correlation of logs {goes:.2f}), so between sizes "
+        "a product of logs of tokens is a bend of the loss over size, which the size term does not "
         "undo, and the fit gives up the interaction instead. Counted per parameter of the parent, "
         f"with as many coefficients, its interval {kept} zero. Against 'liew': {'; '.join(said)}."
     )
@@ -321,8 +321,8 @@ def about_configurations(every: pd.DataFrame) -> str:
     )
     return (
         f"\nAll {len(named)} runs of {named.configuration.nunique()} configurations. What may "
-        f"differ between them, by the elpd of runs left out: first '{table.index[0]}'; {order}. The size "
-        f"term falls as experts to the power {between(gamma, 3)} and as those in use to the power "
+        f"differ between them, by the elpd of runs left out: first '{table.index[0]}'; {order}. "
+        f"The size term falls as experts to the power {between(gamma, 3)} and as those in use to the power "
         f"{between(delta, 3)}. A configuration left out as a whole is predicted "
         f"{'better' if better > 0 else 'worse'} by that law than by one that knows of none, by "
         f"{abs(better):.1f} ± {out.dse.iloc[1]:.1f} elpd."
