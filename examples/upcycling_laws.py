@@ -322,8 +322,8 @@ def about_configurations(every: pd.DataFrame) -> str:
     return (
         f"\nAll {len(named)} runs of {named.configuration.nunique()} configurations. What may "
         f"differ between them, by the elpd of runs left out: first '{table.index[0]}'; {order}. "
-        f"The size term falls as experts to the power {between(gamma, 3)} and as those in use to the power "
-        f"{between(delta, 3)}. A configuration left out as a whole is predicted "
+        f"The size term falls as experts to the power {between(gamma, 3)} and as those in use to "
+        f"the power {between(delta, 3)}. A configuration left out as a whole is predicted "
         f"{'better' if better > 0 else 'worse'} by that law than by one that knows of none, by "
         f"{abs(better):.1f} ± {out.dse.iloc[1]:.1f} elpd."
     )
