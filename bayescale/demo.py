@@ -1,7 +1,7 @@
 """The main job on real runs: fit, check, predict what was held out, allocate, compare.
 
-Five studies, each of a law and the runs it is for. Where no run losses are public the losses are
-simulated from published coefficients on a stated design, and every table and figure says so.
+Five studies, each of a law and the runs it is for. The granularity law's losses are not public and
+are simulated from published coefficients on the published design: its tables and figures say so.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def run(folder: Path) -> None:
 
 
 def _measured() -> list[Study]:
-    from bayescale.models import coupled, dense, experts, sparse
+    from bayescale.models import coupled, dense, experts, sparse, transferred, upcycling
     from bayescale.tables.bundled import load_runs
 
     ladder = load_runs("olmo_ladder")
@@ -117,6 +117,8 @@ def _measured() -> list[Study]:
         "top_k == 1 and routing_frequency == 0.5 and seed == 42 and experts < 100"
     )
     largest = routed.N_active == routed.N_active.max()
+    copied = load_runs("liew2025").query("experts == 8 and top_k == 2")
+    copied_largest = copied.N.eq(copied.N.max())
     return [
         Study(
             "Dense: the OLMo ladder",
@@ -156,26 +158,13 @@ def _measured() -> list[Study]:
 
 
 def _simulated() -> list[Study]:
-    import pandas as pd
-
-    from bayescale.models import dense, granularity, upcycling
+    from bayescale.models import dense, granularity
     from bayescale.prediction.predict import simulate
     from bayescale.tables.bundled import load_runs
 
     design = load_runs("krajewski2024_design")
     fine = simulate(granularity, design, "krajewski2024", noise_scale=0.005, seed=_SEED)
     fine_largest = fine.N.eq(fine.N.max())
-    grid = itertools.product(
-        (1e8, 2e8, 5e8, 1e9), (1e10, 3e10, 1e11, 3e11), (3e9, 1e10, 3e10, 1e11)
-    )
-    copied = simulate(
-        upcycling,
-        pd.DataFrame(grid, columns=["N", "D_dense", "D_upcycled"]),
-        "liew2025",
-        noise_scale=0.003,
-        seed=_SEED,
-    )
-    copied_largest = copied.N.eq(copied.N.max())
     return [
         Study(
             "Granularity: fine-grained experts (SIMULATED losses)",
@@ -188,19 +177,6 @@ def _simulated() -> list[Study]:
             published="krajewski2024",
             budgets=[1.93e20, 6.46e21, 4.16e23],
             options={"choose": {"G": [1, 2, 4, 8, 16, 32, 64]}},
-        ),
-        Study(
-            "Upcycling: dense checkpoints into experts (SIMULATED losses)",
-            "Losses SIMULATED from the published coefficients of Liew et al. 2025 on four "
-            "sizes times four dense and four upcycled token counts, with 0.3 % noise. The largest "
-            "size was held out. The separable law has no interaction term.",
-            runs=copied[~copied_largest],
-            held_out=copied[copied_largest],
-            laws={"upcycling": upcycling, "separable": upcycling},
-            published="liew2025",
-            budgets=[1e21, 1e22],
-            options={"fixed": {"N": 1e9}},
-            priors={"separable": {"alpha_3": 0.0}},
         ),
     ]
 

@@ -145,7 +145,7 @@ def upcycle(
     if len(given["N"]) > 1 or len(given["D_dense"]) > 1:
         raise InputError("one dense parent at a time: N and D_dense take one value each")
     copied = open_one(upcycled, None, None)
-    fresh = from_scratch(scratch, copied)
+    fresh = from_scratch(scratch)
     document = upcycling_document(copied, fresh, given, prob)
     if plot is not None:
         from bayescale.cli.plans import write_plot

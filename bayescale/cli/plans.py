@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -60,7 +61,22 @@ def allocation_document(
             entry["passes"] = summary(at["D"] / at["D_unique"], prob)
         entry["loss"] = summary(at.loss, prob)
         budgets.append(entry)
-    return {**head_of(fit, prob), "budgets": budgets}
+    return {**head_of(fit, prob), "assumptions": _assumed(best), "budgets": budgets}
+
+
+def _assumed(plan: xr.Dataset) -> dict[str, Any]:
+    """What the plans rest on besides the law."""
+    return dict(json.loads(plan.attrs.get("assumptions", "{}")))
+
+
+def say_assumptions(assumptions: Mapping[str, Any]) -> None:
+    """Say which settings of its cost model a plan rests on, and how the table counts."""
+    if settings := assumptions.get("settings"):
+        said = ", ".join(f"{name} = {value:.4g}" for name, value in settings.items())
+        say(
+            f"The cost model {assumptions['cost_model']} takes {said}; --fixed NAME=VALUE says "
+            "otherwise."
+        )
 
 
 def show_allocation(document: Mapping[str, Any]) -> None:
@@ -81,6 +97,7 @@ def show_allocation(document: Mapping[str, Any]) -> None:
             row.append(_choices(choices) if choices else _span(one[name], format_number))
         rows.append([*row, _span(one["loss"], "{:.4f}".format)])
     show(["budget", *(f"hours of {name}" for name in chips), *ratios, *inputs, "loss"], rows)
+    say_assumptions(document["assumptions"])
     note_simulated(document)
     share = percent(document["prob"])
     aside(
@@ -130,7 +147,9 @@ def decision_document(
             "band": {name: {"lower": low, "upper": high} for name, (low, high) in ends.items()},
         }
         budgets.append(one)
-    return {**head_of(fit, prob), "within": float(plan.attrs["within"]), "budgets": budgets}
+    within = float(plan.attrs["within"])
+    assumed = {"assumptions": _assumed(plan)}
+    return {**head_of(fit, prob), "within": within, **assumed, "budgets": budgets}
 
 
 def _passes(at: xr.Dataset) -> dict[str, float]:
@@ -178,6 +197,7 @@ def show_decision(document: Mapping[str, Any]) -> None:
                 f"The budget is {times(ratio)} the compute of the largest fitted run{given}.",
                 indent=2,
             )
+    say_assumptions(document["assumptions"])
     note_simulated(document)
 
 

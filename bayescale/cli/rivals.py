@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayescale.cli.output import Span, aside, say, show
+from bayescale.cli.plans import say_assumptions
 from bayescale.cli.results import head_of, note_simulated, percent, summary, times
 from bayescale.common.errors import InputError
 from bayescale.common.quantities import format_number
@@ -171,7 +172,7 @@ def _span(values: Mapping[str, float], form: Any) -> Span:
 # --- upcycle --------------------------------------------------------------------------------------
 
 
-def from_scratch(text: str, upcycled: Fit) -> Fit:
+def from_scratch(text: str) -> Fit:
     """The fit of mixtures trained from scratch: a file, or published coefficients LAW:SET."""
     from bayescale.cli.inputs import find_law, open_one
     from bayescale.fitting.fits import published
@@ -191,8 +192,10 @@ def upcycling_document(
 ) -> dict[str, Any]:
     """Upcycling against training from scratch, for one dense parent."""
     from bayescale.decisions.upcycling import upcycling_probability, upcycling_threshold
+    from bayescale.prediction.draws import paired
     from bayescale.prediction.predict import predict
 
+    upcycled, scratch = paired(upcycled, scratch, 0)
     size, seen, spent = given["N"][0], given["D_dense"][0], list(given["D_upcycled"])
     parent = {"N": size, "D_dense": seen}
     limit = upcycling_threshold(upcycled, scratch, **parent)
@@ -203,7 +206,7 @@ def upcycling_document(
     for i, further in enumerate(spent):
         ours = predict(upcycled, mean=True, **parent, D_upcycled=further)
         theirs = predict(scratch, mean=True, N=size, D=further)
-        gap = ours.copy(data=ours.values - np.broadcast_to(theirs.values, ours.shape))
+        gap = ours.copy(data=ours.values - theirs.values)
         tokens.append(
             {
                 "D_upcycled": further,
@@ -273,6 +276,7 @@ def choices_document(
     prob: float,
 ) -> dict[str, Any]:
     """Every listed choice at a budget."""
+    from bayescale.decisions.allocation import assumptions
     from bayescale.decisions.plans import plans
 
     rows = []
@@ -291,7 +295,7 @@ def choices_document(
         "listed": listed,
         "at_end": list(found.attrs["at_end"]),
         "best": int(found.attrs["best"]),
-        "assumptions": plans(fit, **options).settings,
+        "assumptions": assumptions(fit, plans(fit, **options)),
         "choices": rows,
     }
 
@@ -341,10 +345,3 @@ _OF_A_CHOICE = ("total", "active", "expected_loss", "limited", "probability", "l
 
 def _numbers(row: Mapping[str, Any], names: Sequence[str]) -> list[float]:
     return [row[name] for name in names]
-
-
-def say_assumptions(assumptions: Mapping[str, float]) -> None:
-    """Which settings of its cost model a plan rests on."""
-    if assumptions:
-        said = ", ".join(f"{name} = {value:.4g}" for name, value in assumptions.items())
-        say(f"The cost model takes {said}; --fixed NAME=VALUE says otherwise.")

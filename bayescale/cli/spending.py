@@ -203,6 +203,7 @@ def score(
 
     from bayescale.cli.inputs import assignments, open_one, show_understood
     from bayescale.cli.results import head_of, summary
+    from bayescale.decisions.allocation import assumptions
     from bayescale.decisions.plans import plans as space_of
     from bayescale.decisions.scored_plans import score_plans
 
@@ -240,7 +241,7 @@ def score(
         told.append(one | {"probability": float(at.probability)})
     document = {
         **head_of(fitted, prob),
-        "assumptions": space_of(fitted, **options).settings,
+        "assumptions": assumptions(fitted, space_of(fitted, **options)),
         "best": found.attrs["best"],
         "plans": told,
     }
@@ -253,8 +254,8 @@ _SCORED += ("regret", "probability")
 
 def _show_scores(document: Mapping[str, Any]) -> None:
     from bayescale.cli.output import Span, aside, say, show
+    from bayescale.cli.plans import say_assumptions
     from bayescale.cli.results import beyond, note_simulated, percent, times
-    from bayescale.cli.rivals import say_assumptions
     from bayescale.common.quantities import format_number
 
     told: Sequence[Mapping[str, Any]] = document["plans"]

@@ -99,7 +99,8 @@ def allocate(
       bayescale allocate fit.nc --budget 1e24 --cost with_inference \
           --fixed inference_tokens=2T
 
-    JSON: law, noise, published, simulated, calibrated, prob and budgets, each with budget,
+    JSON: law, noise, published, simulated, calibrated, prob, assumptions (cost_model, its settings,
+    and flops_listed, the table's FLOPs over the cost model's) and budgets, each with budget,
     chip_hours (by chip, where one is known), extrapolation (over the compute of the largest fitted
     run, or null), at_bound (share of draws whose optimum a bound decides), and median, lower and
     upper of every input and of loss; a listed input has choices too, the probability that each
@@ -153,9 +154,9 @@ def decide(
       bayescale decide fit.nc --budget 1e24 --risk cvar --level 0.8
       bayescale decide fit.nc --budget 1e24 --plot regret.png
 
-    JSON: law, noise, published, simulated, calibrated, prob, within and budgets, each with budget,
-    extrapolation, plan (every input), expected_loss, loss, expected_regret, regret (median,
-    lower, upper) and band (lower and upper of what varies among plans within that loss).
+    JSON: law, noise, published, simulated, calibrated, prob, within, assumptions and budgets, each
+    with budget, extrapolation, plan (every input), expected_loss, loss, expected_regret, regret
+    (median, lower, upper) and band (lower and upper of what varies among plans within that loss).
     """
     from bayescale.cli.inputs import open_one
     from bayescale.cli.plans import decision_document, reach, show_decision, write_plot

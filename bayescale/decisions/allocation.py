@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -12,7 +13,7 @@ import xarray as xr
 from bayescale.common.errors import InputError
 from bayescale.decisions.optimum import Optimum, optimum
 from bayescale.decisions.plan_space import Plans, coordinate
-from bayescale.decisions.plans import check_budget, plans, training_cost
+from bayescale.decisions.plans import check_budget, listed_flops, plans, training_cost
 from bayescale.decisions.search import Objective, Problems
 from bayescale.fitting.averaging import Average
 from bayescale.fitting.fits import Fit
@@ -28,6 +29,8 @@ __all__ = ["AllocationWarning", "allocate"]
 #: hold over about three decades: Hoffmann et al. fitted runs up to 1e22 FLOP and trained at 6e23,
 #: and the widest published checks of a law on one training recipe span about a thousandfold.
 FAR = 1e3
+#: Tables and cost models that differ by less count one thing, embeddings or attention aside.
+COUNTED_ALIKE = 1.25
 _AT_END = 1e-6  # of a coordinate
 
 
@@ -75,10 +78,12 @@ def allocate(
     -------
     xarray.Dataset
         Every input of the law at the optimum, and ``loss`` (the law's there, nats), over chain,
-        draw and budget. Coordinates along budget: ``extrapolation``, the budget over the cost of
-        the largest fitted run, and ``at_bound``, the share of draws whose optimum lies at
-        a bound or at an end of a listed choice. ``attrs["intervals"]`` says how often intervals
-        held so far beyond the runs, where that was measured.
+        draw and budget. Coordinates along budget: ``extrapolation``, the budget over the compute of
+        the largest fitted run (as its table lists it, or by the cost model), and ``at_bound``, the
+        share of draws whose optimum lies at a bound or at an end of a listed choice.
+        ``attrs["intervals"]`` says how often intervals
+        held so far beyond the runs, where that was measured; ``attrs["assumptions"]`` is JSON: the
+        cost model's settings, given or by default, that every plan rests on.
 
     Raises
     ------
@@ -89,7 +94,8 @@ def allocate(
     -----
     AllocationWarning
         If the optimum lies at a bound for some draws (it says which input's and which end), or
-        a budget is more than a thousand times the cost of the largest fitted run.
+        a budget is more than a thousand times the cost of the largest fitted run, or the table of
+        runs counts compute otherwise than the cost model, by 1.25 times or more.
 
     Notes
     -----
@@ -114,6 +120,7 @@ def allocate(
     best = labelled(fit, space, found)
     warn_at_bound(budgets, ends(space, found.plan))
     warn_far(budgets, best.extrapolation.values)
+    warn_counted(fit, space)
     return best.squeeze("budget") if scalar else best
 
 
@@ -208,7 +215,10 @@ def labelled(fit: Fit, space: Plans, found: Optimum) -> xr.Dataset:
             "at_bound": ("budget", at_end.mean(axis=0)),
             "extrapolation": ("budget", beyond),
         },
-        attrs={"intervals": said_of_intervals(fit, float(beyond.max()))},
+        attrs={
+            "intervals": said_of_intervals(fit, float(beyond.max())),
+            "assumptions": json.dumps(assumptions(fit, space)),
+        },
     )
 
 
@@ -247,9 +257,46 @@ def loss_of(
 
 
 def extrapolation(fit: Fit, space: Plans, budgets: np.ndarray) -> np.ndarray:
-    """Each budget over the cost of the largest fitted run; NaN where there are no runs."""
-    trained = training_cost(fit, space)
+    """Each budget over the compute of the largest fitted run; NaN where there are no runs.
+
+    The run's compute is what its table says of it, and else the cost model.
+    """
+    trained = listed_flops(fit, space)
+    if trained is None:
+        trained = training_cost(fit, space)
     return budgets / (np.nan if trained is None else trained.max())
+
+
+def assumptions(fit: Fit, space: Plans) -> dict[str, Any]:
+    """What a plan rests on besides the law: its cost model's settings, and how runs were counted.
+
+    Returns
+    -------
+    dict
+        ``cost_model``, its name; ``settings`` of it, given or by default; ``flops_listed``, the
+        median of the FLOPs that the table of runs has over those of the cost model, if it has any.
+    """
+    found: dict[str, Any] = {"cost_model": getattr(space.cost, "__name__", "given")}
+    found["settings"] = space.settings
+    listed, model = listed_flops(fit, space), training_cost(fit, space)
+    if listed is not None and model is not None:
+        found["flops_listed"] = float(np.median(listed / model))
+    return found
+
+
+def warn_counted(fit: Fit, space: Plans, *, stacklevel: int = 3) -> None:
+    """Say so where the table counts compute otherwise than the plans do."""
+    ratio = assumptions(fit, space).get("flops_listed", 1.0)
+    if 1 / COUNTED_ALIKE < ratio < COUNTED_ALIKE:
+        return
+    warnings.warn(
+        f"the table's FLOPs are {ratio:.2f} times what the cost model "
+        f"{getattr(space.cost, '__name__', 'given')!r} says of the same runs (median): plans are "
+        "priced by the cost model, so a budget counted like the table's buys that much less; pass "
+        "cost= for one that counts alike, or divide the budget",
+        AllocationWarning,
+        stacklevel=stacklevel,
+    )
 
 
 def ends(space: Plans, plan: Mapping[str, Any]) -> dict[tuple[str, str], np.ndarray]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,10 +13,12 @@ import xarray as xr
 from bayescale.common.errors import InputError
 from bayescale.decisions.allocation import (
     AllocationWarning,
+    assumptions,
     best_plans,
     check_common,
     ends,
     extrapolation,
+    warn_counted,
     warn_far,
 )
 from bayescale.decisions.bands import band_ends
@@ -84,8 +87,8 @@ def decide(
         and highest value of each input that varies in the near-optimal band about the plan, over
         ``ci_bound``. Over chain, draw and budget: ``loss`` and ``regret`` of the plan, of which
         ``interval`` gives quantiles. Coordinates along budget: ``extrapolation`` as in
-        ``allocate``, and ``at_bound``, whether the plan lies at a bound or at an end of a
-        listed choice.
+        ``allocate``, and ``at_bound``, whether the plan lies at a bound or at an end of a listed
+        choice. ``attrs`` has ``assumptions``, as ``allocate`` does.
 
     Raises
     ------
@@ -156,6 +159,7 @@ def decide(
         plan.attrs["level"] = level
     _warn_at_bound(budgets, ends(space, chosen.plan))
     warn_far(budgets, plan.extrapolation.values)
+    warn_counted(members[0], space)
     return plan.squeeze("budget") if scalar else plan
 
 
@@ -242,7 +246,11 @@ def _labelled(
         "extrapolation": ("budget", extrapolation(fit, space, chosen.budgets)),
     }
     beyond = float(coords["extrapolation"][1].max())
-    return xr.Dataset(data, coords, {"intervals": said_of_intervals(fit, beyond)})
+    said = {
+        "intervals": said_of_intervals(fit, beyond),
+        "assumptions": json.dumps(assumptions(fit, space)),
+    }
+    return xr.Dataset(data, coords, said)
 
 
 def _warn_at_bound(budgets: np.ndarray, found: Mapping[tuple[str, str], np.ndarray]) -> None:

@@ -17,7 +17,7 @@ from bayescale.language.compute import flops_of
 from bayescale.language.law import Law
 from bayescale.language.variables import VARIABLES, variable
 
-__all__ = ["Plans", "check_budget", "plans", "training_cost"]
+__all__ = ["Plans", "check_budget", "listed_flops", "plans", "training_cost"]
 
 _MOST_FREE = 3  # besides the balance: the search grows with the power of them
 _LARGEST = VARIABLES["flops"].high
@@ -296,3 +296,17 @@ def training_cost(fit: Fit, plans: Plans) -> np.ndarray | None:
     # The runs may lack an argument that the plans have, such as a listed setting.
     flops = flops_of(plans.cost, {**columns, **settings})
     return None if flops is None else np.asarray(flops, dtype=float)
+
+
+def listed_flops(fit: Fit, plans: Plans) -> np.ndarray | None:
+    """FLOPs of each fitted run as its table has them; None where it has none, or they follow.
+
+    A table may count what the law's cost model leaves out, such as attention. For another cost
+    model, which may count inference too, a table's training FLOPs are beside the point.
+    """
+    if fit.runs is None or plans.cost is not fit.law.cost or "flops" in fit.law.inputs:
+        return None
+    if "flops" not in fit.runs:
+        return None
+    flops = np.asarray(fit.runs["flops"].values, dtype=float)
+    return flops if np.isfinite(flops).all() else None

@@ -109,8 +109,20 @@ def test_fine_experts_name_what_their_cost_model_takes(folder):
     asked = ("choices", path, "--budget", "1e21", "--choose", "G=1,8,64", "--memory", "400GB")
     found = document(*asked)
     assert found["memory"] == 2e11
-    assert found["assumptions"] == {"expansion": 64.0, "c_f": 6.0, "c_r": 14.0}
+    settings = {"expansion": 64.0, "c_f": 6.0, "c_r": 14.0}
+    assert found["assumptions"] == {"cost_model": "granular_flops", "settings": settings}
     assert "expansion = 64" in run(*asked).stdout
+
+
+@pytest.mark.parametrize("command", ["allocate", "decide"])
+def test_a_plan_says_what_its_cost_model_takes(folder, command):
+    path = folder / "fine.nc"
+    bs.published(bs.models.granularity, "krajewski2024").save(path)
+    asked = (command, path, "--budget", "1e21", "--choose", "G=1,8,64")
+    assert document(*asked)["assumptions"]["settings"]["expansion"] == 64.0
+    assert "takes expansion = 64, c_f = 6, c_r = 14; --fixed" in run(*asked).stdout
+    own = document(*asked, "--fixed", "expansion=16")
+    assert own["assumptions"]["settings"]["expansion"] == 16.0
 
 
 def test_what_a_loss_costs(saved):

@@ -1,11 +1,13 @@
 """What each listed choice, and each plan that somebody has, is worth."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import bayescale as bs
-from bayescale.models import clark, dense, granularity, sparse, transferred
+from bayescale.models import clark, dense, experts, granularity, sparse, transferred
 
 FINE = bs.published(granularity, "krajewski2024")
 LISTED = {"G": [1, 4, 16, 64]}
@@ -37,6 +39,7 @@ def test_active_parameters_of_fine_experts():
     np.testing.assert_allclose(found.total / found.active, 132 / 12)
 
 
+@pytest.mark.filterwarnings("ignore")
 def test_more_experts_are_free_until_memory_is_said(routed):
     options = {"choose": {"experts": [8, 32, 128, 512]}, "fixed": {"D": 1.3e11}, "trust": True}
     found = bs.choices(routed, 1e21, **options)
@@ -89,6 +92,16 @@ def test_another_decade_buys_what_the_closed_form_says():
     found = bs.worth_of_more(fit, 1e22)
     above = found.loss.item() - c["E"]
     assert found.gain.item() == pytest.approx(above * (1 - 10**-power), rel=1e-6)
+
+
+def test_a_table_that_counts_compute_otherwise_is_noticed():
+    # Marin's counts attention: 1.5 to 2.2 times 6 N_active D.
+    runs = bs.load_runs("marin_moe").query("recipe == 'experts'")
+    fit = bs.prior(experts, runs, draws=20, seed=1)
+    with pytest.warns(bs.AllocationWarning, match=r"FLOPs are 1\.\d+ times what the cost model"):
+        best = bs.allocate(fit, 1e20, choose={"experts": [64, 128]})
+    assert best.extrapolation.item() == pytest.approx(1e20 / runs.flops.max())
+    assert 1.5 < json.loads(best.attrs["assumptions"])["flops_listed"] < 2.2
 
 
 def test_a_dense_parent_is_not_all_parameters():
