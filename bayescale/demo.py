@@ -154,6 +154,21 @@ def _measured() -> list[Study]:
             "size and tokens rests on the priors, and the wide intervals say so. Experts are free "
             "under this cost model: memory and communication are not in it.",
         ),
+        Study(
+            "Upcycling: dense checkpoints into experts",
+            "Dense parents of 15M to 522M parameters, copied into eight experts and trained on (Liew "
+            "et al. 2025). The parents of 1.09B were held out. The separable law has no interaction "
+            "of the two token counts; in the transferred one the parent's are worth some of the "
+            "mixture's.",
+            runs=copied[~copied_largest],
+            held_out=copied[copied_largest],
+            laws={"upcycling": upcycling, "separable": upcycling, "transferred": transferred},
+            published="liew2025",
+            budgets=[1e21, 1e22],
+            # Of eight experts two are used: 1.75 times the parent's parameters.
+            options={"fixed": {"N": 1e9, "active_ratio": 1.75}},
+            priors={"separable": {"alpha_3": 0.0}},
+        ),
     ]
 
 
