@@ -156,10 +156,10 @@ def _measured() -> list[Study]:
         ),
         Study(
             "Upcycling: dense checkpoints into experts",
-            "Dense parents of 15M to 522M parameters, copied into eight experts and trained on (Liew "
-            "et al. 2025). The parents of 1.09B were held out. The separable law has no interaction "
-            "of the two token counts; in the transferred one the parent's are worth some of the "
-            "mixture's.",
+            "Dense parents of 15M to 522M parameters, copied into eight experts and trained on "
+            "(Liew et al. 2025). The parents of 1.09B were held out. The separable law has no "
+            "interaction of the two token counts; in the transferred one the parent's are worth "
+            "some of the mixture's.",
             runs=copied[~copied_largest],
             held_out=copied[copied_largest],
             laws={"upcycling": upcycling, "separable": upcycling, "transferred": transferred},
