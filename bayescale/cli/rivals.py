@@ -197,7 +197,7 @@ def upcycling_document(
 
     upcycled, scratch = paired(upcycled, scratch, 0)
     size, seen, spent = given["N"][0], given["D_dense"][0], list(given["D_upcycled"])
-    parent = {"N": size, "D_dense": seen}
+    parent: dict[str, Any] = {"N": size, "D_dense": seen}
     limit = upcycling_threshold(upcycled, scratch, **parent)
     chance = upcycling_probability(
         upcycled, scratch, N=[size] * len(spent), D_dense=[seen] * len(spent), D_upcycled=spent

@@ -248,8 +248,10 @@ def score(
     out.show(document, told, _show_scores)
 
 
-_SCORED = ("flops", "extrapolation", "affordable", "expected_loss", "loss", "expected_regret")
-_SCORED += ("regret", "probability")
+_SCORED = (
+    *("flops", "extrapolation", "affordable", "expected_loss", "loss", "expected_regret"),
+    *("regret", "probability"),
+)
 
 
 def _show_scores(document: Mapping[str, Any]) -> None:
