@@ -7,7 +7,7 @@ intervals are of the upcycled side alone, and too narrow by what is not known of
 
 The decision: a dense model has seen so many tokens. With how many more is upcycling the better use
 of them? D* is the number beyond which training from scratch on the same tokens wins. Two laws of
-the upcycled runs answer, since `upcycling_laws.py` finds neither right at every size.
+the upcycled runs answer, Liew's and that of transferred tokens: they do not agree.
 
     python examples/upcycle_or_scratch.py [FOLDER]
 """
