@@ -527,3 +527,22 @@ def test_compute_alone_predicts_later_budgets(tmp_path):
     for one, c in zip(runs, (1e21, 1e23), strict=True):
         assert one["loss"]["lower"] < best(c) < one["loss"]["upper"]
         assert one["loss"]["upper"] - one["loss"]["lower"] < 0.15
+
+
+# --- what one learns of such a table --------------------------------------------------------------
+
+
+def test_one_number_of_tokens_tells_nothing_of_the_split(tmp_path):
+    path = save(tmp_path / "a.csv", ladder(tokens=(3e9,), sizes=np.geomspace(2e7, 1e9, 8)))
+    said = run("fit", path, "--law", "dense", "--method", "laplace").stderr
+    assert "warning: all runs have one D, 3B, so what another would do" in said
+    assert "is known from the prior alone; a run such as N = 20M, D = 12B" in said
+
+
+def test_a_rung_off_the_trend_is_named_by_check(tmp_path):
+    table = ladder(noise=0.001)
+    table.loc[table["N"].eq(SIZES[0]), "loss"] *= 1.06
+    path, fit = save(tmp_path / "a.csv", table), tmp_path / "fit.nc"
+    run("fit", path, "--law", "dense", "-o", fit)
+    said = " ".join(run("check", fit, "N=10B", "D=200B").stdout.split())
+    assert "Without the 3 runs of N = 20M the loss at N = 10B, D = 200B is" in said
