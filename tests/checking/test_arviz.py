@@ -96,7 +96,7 @@ def test_pymc_agrees_with_the_tree(olmo, noise):
     np.testing.assert_allclose(ours, theirs, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["weighted", "errors", "grouped"])
+@pytest.mark.parametrize("kind", ["weighted", "errors", "grouped", "calibrated"])
 def test_model_and_tree_agree_on_every_kind(of_kind, kind):
     """Names, likelihoods and replicated runs, of PyMC's model and of the tree."""
     fit = of_kind(kind)
