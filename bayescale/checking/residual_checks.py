@@ -29,8 +29,11 @@ from bayescale.language.variables import VARIABLES
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Examined", "check_residuals", "examine", "quantity_words"]
+__all__ = ["LEVEL", "Examined", "check_residuals", "examine", "quantity_words"]
 
+#: Probability with which a true law passes one check, where a fit is judged without being asked
+#: about one in particular: there are about five, all of which it then passes nine times in ten.
+LEVEL = 0.98
 #: Fewer runs than this show gross errors only.
 _FEW = 20
 #: A trend so many times beyond its band is not chance.
@@ -53,7 +56,12 @@ class Examined:
 
 
 def check_residuals(
-    fit: Fit, *, against: str | Sequence[str] | None = None, prob: float = 0.9, seed: int = 0
+    fit: Fit,
+    *,
+    against: str | Sequence[str] | None = None,
+    prob: float = 0.9,
+    exact: bool = True,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Check the runs that were fitted against what the fit says of them.
 
@@ -72,6 +80,9 @@ def check_residuals(
         knows (sparsity, granularity …), where they vary.
     prob
         Probability with which each check passes if the law and its noise are true.
+    exact
+        Whether runs that the fit leans on are left out by refits, as for
+        :func:`bayescale.residuals`.
     seed
         Of the simulation of the bands, and of refits.
 
@@ -122,7 +133,7 @@ def check_residuals(
     """
     import pandas as pd
 
-    found = examine(fit, against=against, prob=prob, seed=seed)
+    found = examine(fit, against=against, prob=prob, exact=exact, seed=seed)
     rows = {"LOO-PIT": _pit_row(found.pit, found.table)}
     rows |= {one.name: _trend_row(one) for one in found.trends}
     table = pd.DataFrame.from_dict(rows, orient="index")
@@ -138,7 +149,9 @@ def check_residuals(
     return table
 
 
-def examine(fit: Fit, *, against: str | Sequence[str] | None, prob: float, seed: int) -> Examined:
+def examine(
+    fit: Fit, *, against: str | Sequence[str] | None, prob: float, exact: bool = True, seed: int
+) -> Examined:
     """What :func:`check_residuals` says and the plots draw."""
     if not 0 < prob < 1:
         raise InputError(f"prob is a probability between 0 and 1, not {prob}")
@@ -146,7 +159,7 @@ def examine(fit: Fit, *, against: str | Sequence[str] | None, prob: float, seed:
     if len(table_of(fit)) < 2:
         raise InputError("one run cannot be checked against the others; fit at least two")
     quantities = _quantities(fit, against)
-    table = residuals(fit, seed=seed)
+    table = residuals(fit, exact=exact, seed=seed)
     null = null_scores(*hat_matrix(fit), np.random.default_rng(seed))
     return Examined(
         table,

@@ -25,7 +25,7 @@ __all__ = ["check_has_runs", "derived", "residuals"]
 _STEPS = 3
 
 
-def residuals(fit: Fit, *, seed: int | None = None) -> pd.DataFrame:
+def residuals(fit: Fit, *, exact: bool = True, seed: int | None = None) -> pd.DataFrame:
     """Each fitted run against the prediction of a fit to the other runs.
 
     A run's own loss pulls the law towards itself, so its distance from the fitted law is too small.
@@ -37,6 +37,9 @@ def residuals(fit: Fit, *, seed: int | None = None) -> pd.DataFrame:
     ----------
     fit
         A fit made by :func:`bayescale.fit`.
+    exact
+        Whether to refit where reweighting fails; otherwise those runs are ``doubtful``, and a
+        calibrated fit, which leans on many of its runs, is judged in seconds.
     seed
         Of refits; by default they have the fit's own.
 
@@ -91,19 +94,19 @@ def residuals(fit: Fit, *, seed: int | None = None) -> pd.DataFrame:
     log_weights, pareto_k, good_k = loo_weights(fit)
     found = _predicted(fit, runs, np.exp(log_weights.T))
     high = np.flatnonzero(~(pareto_k <= good_k))
-    exact, doubtful = np.zeros(len(runs), dtype=bool), high
-    if len(high):
+    refitted_ones, doubtful = np.zeros(len(runs), dtype=bool), high
+    if exact and len(high):
         try:
             again, refitted, trusted = _left_out(fit, runs, high, seed)
             found[again] = refitted
-            exact[again], doubtful = True, again[~trusted]
+            refitted_ones[again], doubtful = True, again[~trusted]
         except InputError:  # An older fit, or the only run of its group: importance sampling it is.
             pass
     median, spread, pit, z = found.T
     loss = runs["loss"].to_numpy(float)
     columns = {name: runs[name].to_numpy(float) for name in fit.law.inputs} | derived(fit, runs)
     columns |= {"loss": loss, "predicted": np.exp(median), "residual": np.log(loss) - median}
-    columns |= {"scale": spread, "pit": pit, "z": z, "pareto_k": pareto_k, "exact": exact}
+    columns |= {"scale": spread, "pit": pit, "z": z, "pareto_k": pareto_k, "exact": refitted_ones}
     table = pd.DataFrame(columns, index=runs.index)
     table.attrs = {
         "law": fit.law.name,

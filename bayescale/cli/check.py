@@ -27,6 +27,7 @@ def check(
     of: opt.OfPlan = None,
     plans: opt.Plans = opt.Plans(),
     plot: opt.PlotPriors = None,
+    exact: opt.Exact = False,
     group: opt.Group = None,
     law: opt.OwnLaw = None,
     seed: opt.Seed = 0,
@@ -41,12 +42,13 @@ def check(
       bayescale check fit.nc --budget 1e24
       bayescale check fit.nc --budget 1e24 --of loss --json
       bayescale check fit.nc --plot priors.png
+      bayescale check fit.nc --exact
 
     The exit code is 1 if the draws failed their diagnostics; the rest is said, not judged. JSON:
     law, noise, simulated, calibrated, table, runs, seed, diagnostics (as bayescale fit has them),
-    residuals (checks and reading), priors (coefficients and reading), with a budget or a run
-    influence (question, value, lower, upper, parts and reading), and with a budget sensitivity
-    (budget, of, components and reading).
+    residuals (prob, exact, checks and reading), priors (coefficients and reading), with a budget or
+    a run influence (question, value, lower, upper, parts and reading), and with a budget
+    sensitivity (budget, of, components and reading).
     """
     from bayescale.cli.inputs import check_ungrouped, open_fit, single
 
@@ -65,7 +67,7 @@ def check(
         raise InputError(f"the run lacks {', '.join(missing)}; give every input of the law")
 
     with progress_bar("check") as report:
-        document = _found(fitted, seed, report)
+        document = _found(fitted, seed, exact, report)
         if budget is not None:
             from bayescale.checking.prior_sensitivity import prior_sensitivity
 
@@ -88,10 +90,10 @@ def check(
         raise typer.Exit(1)
 
 
-def _found(fit: Fit, seed: int, report: Any) -> dict[str, Any]:
+def _found(fit: Fit, seed: int, exact: bool, report: Any) -> dict[str, Any]:
     """What can be said of a fit without a question."""
     from bayescale.checking.prior_overlap import prior_overlap
-    from bayescale.checking.residual_checks import check_residuals
+    from bayescale.checking.residual_checks import LEVEL, check_residuals
     from bayescale.cli.results import fit_document
 
     told = fit_document(fit, 0.9, None)
@@ -99,7 +101,8 @@ def _found(fit: Fit, seed: int, report: Any) -> dict[str, Any]:
     report("priors")
     priors = _rows(prior_overlap(fit), "coefficients")
     report("residuals")
-    residuals = _rows(check_residuals(fit, seed=seed), "checks")
+    found = check_residuals(fit, prob=LEVEL, exact=exact, seed=seed)
+    residuals = {"prob": LEVEL, "exact": exact} | _rows(found, "checks")
     return {name: told[name] for name in kept} | {"residuals": residuals, "priors": priors}
 
 
@@ -125,8 +128,9 @@ def _rows(table: pd.DataFrame, what: str) -> dict[str, Any]:
 
 
 def _show_found(document: Mapping[str, Any]) -> None:
-    from bayescale.cli.output import say
-    from bayescale.cli.results import show_trust
+    from bayescale.checking.residual_checks import LEVEL
+    from bayescale.cli.output import aside, say
+    from bayescale.cli.results import percent, show_trust
 
     show_trust(document)
     tables = {"influence": _show_influence, "sensitivity": _show_sensitivity}
@@ -135,6 +139,8 @@ def _show_found(document: Mapping[str, Any]) -> None:
             say()
             say(part, "bold")
             say(document[part]["reading"])
+            if part == "residuals":
+                aside(f"A law that is true passes each check in {percent(LEVEL)} of tables.")
             if part in tables:
                 say()
                 tables[part](document[part])

@@ -224,6 +224,8 @@ Rank = Annotated[str, option(
 # Checks.
 OfPlan = Annotated[str | None, option(
     "--of NAME", "What of the plan: N, D or loss; by default the size.")]
+Exact = Annotated[bool, option(
+    "--exact", "Leave out by refits the runs that the fit leans on most, which takes longer.")]
 WithFit = Annotated[bool, option("--fit/--no-fit", "Whether to fit losses simulated from it.")]
 LeftOut = Annotated[str, option(
     "--by WHAT", "What is left out: loo, one run; kfold, several; future, the larger runs.",
@@ -247,6 +249,8 @@ Influence = Annotated[bool, option(
 Question = Annotated[str | None, option("--question TEXT", "The question to print.")]
 Backtest = Annotated[bool, option(
     "--backtest", "Fit the smaller runs again and predict the larger; takes a while.")]
+LedgerToShow = Annotated[Path | None, option(
+    "--ledger FILE", "Forecasts and outcomes, as bayescale outcome keeps them.")]
 BacktestTable = Annotated[Path | None, option("--backtest-table CSV", "A backtest made before.")]
 
 # fmt: on

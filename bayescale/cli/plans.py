@@ -16,12 +16,13 @@ from bayescale.cli.results import (
     beyond,
     head_of,
     holds_if,
+    note_limits,
     note_simulated,
     percent,
     summary,
     times,
 )
-from bayescale.common.quantities import format_number
+from bayescale.common.quantities import format_number, format_spread
 from bayescale.language.variables import short_unit, variable
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ def allocation_document(
     hours: Mapping[float, Mapping[str, float]] | None = None,
 ) -> dict[str, Any]:
     """The optimal allocation of every budget."""
+    from bayescale.prediction.headline import outside_runs
+
     budgets = []
     for i, budget in enumerate(best.budget.values):
         at = best.isel(budget=i)
@@ -60,6 +63,8 @@ def allocation_document(
         if {"D", "D_unique"} <= set(fit.law.inputs):
             entry["passes"] = summary(at["D"] / at["D_unique"], prob)
         entry["loss"] = summary(at.loss, prob)
+        middle = {name: entry[name]["median"] for name in fit.law.inputs}
+        entry["outside"] = outside_runs(fit, middle)
         budgets.append(entry)
     return {**head_of(fit, prob), "assumptions": _assumed(best), "budgets": budgets}
 
@@ -82,7 +87,7 @@ def say_assumptions(assumptions: Mapping[str, Any]) -> None:
 def show_allocation(document: Mapping[str, Any]) -> None:
     """The optimal allocation for people."""
     budgets = document["budgets"]
-    skipped = ("budget", "extrapolation", "at_bound", "loss", "chip_hours")
+    skipped = ("budget", "extrapolation", "at_bound", "loss", "chip_hours", "outside")
     inputs = [name for name in budgets[0] if name not in skipped]
     ratios = ["compute"] if any(np.isfinite(one["extrapolation"]) for one in budgets) else []
     rows: list[list[str | Span]] = []
@@ -106,6 +111,7 @@ def show_allocation(document: Mapping[str, Any]) -> None:
     )
     if ratios:
         aside(beyond(document))
+    note_limits(document, budgets)
     aside("For the one plan to train, see bayescale decide.")
 
 
@@ -126,8 +132,12 @@ def decision_document(
     plan: xr.Dataset,
     prob: float,
     hours: Mapping[float, Mapping[str, float]] | None = None,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """The plan of least expected loss at every budget."""
+    from bayescale.prediction.headline import outside_runs, run_loss
+
+    run_losses = run_loss(fit, {name: plan[name].values for name in fit.law.inputs}, seed=seed)
     budgets = []
     for i, budget in enumerate(plan.budget.values):
         at = plan.isel(budget=i)
@@ -140,6 +150,8 @@ def decision_document(
             "extrapolation": float(at.extrapolation),
             "plan": {name: float(at[name]) for name in fit.law.inputs},
             **_passes(at),
+            "outside": outside_runs(fit, {name: float(at[name]) for name in fit.law.inputs}),
+            "run_loss": summary(run_losses.isel(budget=i), prob),
             "expected_loss": float(at.expected_loss),
             "loss": summary(at.loss, prob),
             "expected_regret": float(at.expected_regret),
@@ -170,16 +182,11 @@ def show_decision(document: Mapping[str, Any]) -> None:
             say(f"That is {one['passes']:.3g} passes over the different tokens.", indent=2)
         for chip, count in one.get("chip_hours", {}).items():
             say(f"That is {format_number(count)} hours of one {chip} of its peak.", indent=2)
-        loss, regret = one["loss"], one["regret"]
+        loss, regret = one["run_loss"], one["regret"]
         certain = loss["lower"] == loss["upper"]
-        spread = (
-            f" ({share} interval {loss['lower']:.4f} to {loss['upper']:.4f} of the law's loss, "
-        )
-        spread += "about which a single run scatters)"
-        say(
-            f"Expected loss: {one['expected_loss']:.4f} {unit}{'' if certain else spread}.",
-            indent=2,
-        )
+        middle, low, high = format_spread(loss["median"], loss["lower"], loss["upper"])
+        spread = f", {share} interval {low} to {high}: a new run's, its median first"
+        say(f"Loss to expect: {middle} {unit}{'' if certain else spread}.", indent=2)
         if not certain:
             tail = percent((1 + document["prob"]) / 2)
             most = f"; at most {regret['upper']:.4f} with {tail} probability"
@@ -199,6 +206,7 @@ def show_decision(document: Mapping[str, Any]) -> None:
             )
     say_assumptions(document["assumptions"])
     note_simulated(document)
+    note_limits(document, document["budgets"])
 
 
 def _plan(plan: Mapping[str, float]) -> str:

@@ -29,6 +29,7 @@ def report(
     backtest: opt.Backtest = False,
     backtest_table: opt.BacktestTable = None,
     influence: opt.Influence = False,
+    ledger: opt.LedgerToShow = None,
     within: opt.Within = 0.005,
     plans: opt.Plans = opt.Plans(),
     group: opt.Group = None,
@@ -77,24 +78,23 @@ def report(
         first = next(iter(loaded.values()))
         told = without(first, budget.flops, of="loss", seed=seed, options=options)
 
-    from bayescale.common.progress import progress_bar
     from bayescale.report import write_report
 
-    with progress_bar(f"report on {', '.join(loaded)}") as show:
-        show("writing")
-        write_report(
-            loaded,
-            output,
-            budget=None if budget is None else budget.text,
-            span=span,
-            question=question,
-            prob=prob,
-            within=within,
-            backtest=tested,
-            influence=told,
-            seed=seed,
-            **options,
-        )
+    write_report(
+        loaded,
+        output,
+        budget=None if budget is None else budget.text,
+        span=span,
+        question=question,
+        prob=prob,
+        within=within,
+        backtest=tested,
+        influence=told,
+        ledger=None if ledger is None else _read_ledger(ledger),
+        seed=seed,
+        progress=True,  # In a log, too: a calibrated fit takes its time.
+        **options,
+    )
     say(f"wrote {output}")
 
 
@@ -120,6 +120,16 @@ def _read_backtest(path: Path) -> pd.DataFrame:
     except Exception as error:
         raise InputError(f"{path} cannot be read as a table: {error}") from None
     return table
+
+
+def _read_ledger(path: Path) -> pd.DataFrame:
+    """Forecasts and their outcomes, from the file that ``bayescale forecast`` keeps."""
+    from bayescale.prediction.forecasts import ledger_table, read_ledger
+
+    entries = read_ledger(path)
+    if not entries:
+        raise InputError(f"{path} holds no outcomes of forecasts; bayescale forecast keeps them")
+    return ledger_table(entries)
 
 
 def _backtest(fit: Fit, seed: int) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 
 from bayescale.cli.output import Span, aside, conclude, say, show
 from bayescale.common.errors import InputError
-from bayescale.common.quantities import format_number
+from bayescale.common.quantities import format_number, format_spread
 from bayescale.language.compute import law_flops
 from bayescale.language.variables import LOSS_UNIT, short_unit
 
@@ -57,6 +57,7 @@ def head_of(fit: Fit, prob: float) -> dict[str, Any]:
         "published": about.get("published"),
         "simulated": bool(about.get("simulated", False)),
         "calibrated": bool(about.get("directions")),
+        "gaps": list(about.get("gaps", ())),
         "loss_unit": fit.loss_unit,
         "prob": prob,
     }
@@ -206,6 +207,8 @@ def prediction_document(
     observed: Sequence[float] = (),
 ) -> dict[str, Any]:
     """Predicted losses: one entry a run."""
+    from bayescale.prediction.headline import outside_runs
+
     if "run" not in loss.dims:
         loss = loss.expand_dims("run", axis=-1)
     size = loss.sizes["run"]
@@ -218,6 +221,7 @@ def prediction_document(
         entry["extrapolation"] = None if ratio is None else float(ratio[i])
         if len(observed):
             entry["observed"] = float(observed[i])
+        entry["outside"] = outside_runs(fit, {name: entry[name] for name in fit.law.inputs})
         entry["loss"] = summary(loss.isel(run=i), prob)
         runs.append(entry)
     return {**head_of(fit, prob), "mean": mean, "runs": runs}
@@ -235,7 +239,7 @@ def _beyond(fit: Fit, inputs: Mapping[str, np.ndarray]) -> np.ndarray | None:
 def show_prediction(document: Mapping[str, Any]) -> None:
     """Predicted losses for people."""
     runs = document["runs"]
-    extra = ("loss", "extrapolation", "observed")
+    extra = ("loss", "extrapolation", "observed", "outside")
     columns = [name for name in runs[0] if name not in extra]
     seen = [n for n in ("observed",) if n in runs[0]]
     ratio = ["compute"] if any(run["extrapolation"] is not None for run in runs) else []
@@ -247,8 +251,8 @@ def show_prediction(document: Mapping[str, Any]) -> None:
         row += [f"{run[n]:.4f}" for n in seen]
         loss = run["loss"]
         certain = loss["lower"] == loss["upper"]
-        spread = "-" if certain else f"{loss['lower']:.4f} to {loss['upper']:.4f}"
-        rows.append([*row, f"{loss['median']:.4f}", spread])
+        middle, low, high = format_spread(loss["median"], loss["lower"], loss["upper"])
+        rows.append([*row, middle, "-" if certain else f"{low} to {high}"])
     show(head, rows, left=[n for n in columns if isinstance(runs[0][n], str)])
     note_simulated(document)
     what = "the law's loss, about which runs scatter" if document["mean"] else "loss of a new run"
@@ -256,6 +260,7 @@ def show_prediction(document: Mapping[str, Any]) -> None:
     aside(f"loss: {what}, in {unit}; its median and {percent(document['prob'])} interval.")
     if ratio:
         aside(beyond(document))
+    note_limits(document, runs)
 
 
 # --- compare --------------------------------------------------------------------------------------
@@ -309,6 +314,14 @@ def note_simulated(document: Mapping[str, Any]) -> None:
     """Say so where a fit is to losses that nobody measured."""
     if document["simulated"]:
         say("The losses of the fitted runs were simulated.")
+
+
+def note_limits(document: Mapping[str, Any], answers: Sequence[Mapping[str, Any]]) -> None:
+    """Say which inputs asked about no run is near, and what the runs cannot tell by design."""
+    for said in dict.fromkeys(x for one in answers for x in one.get("outside", ())):
+        aside(f"Outside the runs: {said}.")
+    for gap in document["gaps"]:
+        say(f"Not known from these runs: {gap}.", "yellow")
 
 
 def times(value: float | None) -> str:

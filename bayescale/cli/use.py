@@ -154,9 +154,11 @@ def decide(
       bayescale decide fit.nc --budget 1e24 --risk cvar --level 0.8
       bayescale decide fit.nc --budget 1e24 --plot regret.png
 
-    JSON: law, noise, published, simulated, calibrated, prob, within, assumptions and budgets, each
-    with budget, extrapolation, plan (every input), expected_loss, loss, expected_regret, regret
-    (median, lower, upper) and band (lower and upper of what varies among plans within that loss).
+    JSON: law, noise, published, simulated, calibrated, gaps (what the runs cannot tell by design),
+    prob, within, assumptions and budgets, each with budget, extrapolation, plan (every input),
+    outside (what of it no run is near), run_loss (of a new run: median, lower, upper; what the
+    report and predict say), expected_loss and loss (the law's), expected_regret, regret and band
+    (lower and upper of what varies among plans within that loss).
     """
     from bayescale.cli.inputs import open_one
     from bayescale.cli.plans import decision_document, reach, show_decision, write_plot

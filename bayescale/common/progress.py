@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -21,12 +22,23 @@ def progress_bar(title: str, show: bool | None = None) -> Iterator[Report]:
     title
         What the work is.
     show
-        By default shown only where standard error is a terminal.
+        By default shown only where standard error is a terminal. If true, what is no terminal (a
+        pipe, a log) gets a plain line for each stage.
     """
+    terminal = sys.stderr.isatty()
     if show is None:
-        show = sys.stderr.isatty()
+        show = terminal
     if not show:
         yield lambda stage, share=None: None
+        return
+    if not terminal:
+        started = time.monotonic()
+
+        def line(stage: str, share: float | None = None) -> None:
+            took = time.monotonic() - started
+            print(f"{title}: {stage} ({took:.0f} s so far)", file=sys.stderr, flush=True)
+
+        yield line
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn

@@ -7,7 +7,7 @@ import re
 
 from bayescale.common.errors import InputError
 
-__all__ = ["format_number", "parse_number"]
+__all__ = ["format_number", "format_spread", "parse_number"]
 
 _POWERS = {"k": 3, "M": 6, "B": 9, "T": 12}
 _DIGITS = r"[0-9]+(?:_[0-9]+)*"
@@ -92,3 +92,30 @@ def _significant(value: float, digits: int) -> str:
     if 1 <= abs(value) < 1000:
         return f"{value:.{max(digits, len(str(int(abs(value)))))}g}"
     return f"{value:.{digits}g}"
+
+
+def format_spread(middle: float, low: float, high: float) -> tuple[str, str, str]:
+    """Write a value and its interval with as many digits as the interval tells.
+
+    Parameters
+    ----------
+    middle, low, high
+        The value and the ends of its interval.
+
+    Returns
+    -------
+    tuple of str
+        The three, with two significant digits of half the interval's width and at least two
+        decimals; four decimals where there is no width.
+
+    Examples
+    --------
+    >>> format_spread(2.48612, 2.47321, 2.49948)
+    ('2.486', '2.473', '2.499')
+    >>> format_spread(2.486, 2.2, 2.8)
+    ('2.49', '2.20', '2.80')
+    """
+    half = (high - low) / 2
+    known = math.isfinite(half) and half > 0
+    decimals = min(max(1 - math.floor(math.log10(half)), 2), 6) if known else 4
+    return f"{middle:.{decimals}f}", f"{low:.{decimals}f}", f"{high:.{decimals}f}"

@@ -81,9 +81,10 @@ def allocate(
         draw and budget. Coordinates along budget: ``extrapolation``, the budget over the compute of
         the largest fitted run (as its table lists it, or by the cost model), and ``at_bound``, the
         share of draws whose optimum lies at a bound or at an end of a listed choice.
-        ``attrs["intervals"]`` says how often intervals
-        held so far beyond the runs, where that was measured; ``attrs["assumptions"]`` is JSON: the
-        cost model's settings, given or by default, that every plan rests on.
+        ``attrs["intervals"]`` says how often intervals held so far beyond the runs, where that was
+        measured; ``attrs["assumptions"]`` is JSON: the cost model's settings, given or by default,
+        that every plan rests on; ``attrs["not_known"]``, where it is there, what the runs cannot
+        tell by their design.
 
     Raises
     ------
@@ -215,11 +216,19 @@ def labelled(fit: Fit, space: Plans, found: Optimum) -> xr.Dataset:
             "at_bound": ("budget", at_end.mean(axis=0)),
             "extrapolation": ("budget", beyond),
         },
-        attrs={
-            "intervals": said_of_intervals(fit, float(beyond.max())),
-            "assumptions": json.dumps(assumptions(fit, space)),
-        },
+        attrs=told_of(fit, space, float(beyond.max())),
     )
+
+
+def told_of(fit: Fit, space: Plans, beyond: float) -> dict[str, str]:
+    """What an answer rests on: how often intervals held, settings, what no run could tell."""
+    told = {
+        "intervals": said_of_intervals(fit, beyond),
+        "assumptions": json.dumps(assumptions(fit, space)),
+    }
+    if gaps := fit.about.get("gaps"):
+        told["not_known"] = ". ".join(gaps)
+    return told
 
 
 def coefficient_draws(fit: Fit) -> dict[Any, Any]:

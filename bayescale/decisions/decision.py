@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -13,11 +12,12 @@ import xarray as xr
 from bayescale.common.errors import InputError
 from bayescale.decisions.allocation import (
     AllocationWarning,
-    assumptions,
     best_plans,
     check_common,
     ends,
     extrapolation,
+    labelled,
+    told_of,
     warn_counted,
     warn_far,
 )
@@ -31,9 +31,8 @@ from bayescale.fitting.averaging import Average
 from bayescale.fitting.diagnostics import diagnose, failures
 from bayescale.fitting.fits import Fit
 from bayescale.language.variables import variable
-from bayescale.prediction.measured import said_of_intervals
 
-__all__ = ["decide"]
+__all__ = ["decide", "decide_beside"]
 
 _SCOUTS = 200  # draws that are enough to find the basins with
 
@@ -87,8 +86,8 @@ def decide(
         and highest value of each input that varies in the near-optimal band about the plan, over
         ``ci_bound``. Over chain, draw and budget: ``loss`` and ``regret`` of the plan, of which
         ``interval`` gives quantiles. Coordinates along budget: ``extrapolation`` as in
-        ``allocate``, and ``at_bound``, whether the plan lies at a bound or at an end of a listed
-        choice. ``attrs`` has ``assumptions``, as ``allocate`` does.
+        ``allocate``, and ``at_bound``, whether the plan lies at a bound or at an end of a
+        listed choice. Attributes as ``allocate`` has them.
 
     Raises
     ------
@@ -121,6 +120,50 @@ def decide(
     >>> f"{plan.N.item():.3g}; as good: {plan.N_band[0].item():.2g} to {plan.N_band[1].item():.2g}"
     '7.22e+10; as good: 3.6e+10 to 1.5e+11'
     """
+    plan, _, space = _decided(
+        fit,
+        budget,
+        within,
+        risk,
+        level,
+        trust,
+        cost=cost,
+        choose=choose,
+        fixed=fixed,
+        bounds=bounds,
+    )
+    budgets = np.atleast_1d(plan.budget.values)
+    _warn_at_bound(
+        budgets, ends(space, {n: plan[n].values.reshape(1, -1) for n in space.law.inputs})
+    )
+    warn_far(budgets, np.atleast_1d(plan.extrapolation.values))
+    warn_counted(fit if isinstance(fit, Fit) else next(iter(fit.members.values())), space)
+    return plan
+
+
+def decide_beside(
+    fit: Fit, budget: Any, *, within: float = 0.005, **options: Any
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """What ``decide`` and ``allocate`` say of budgets, with the optima searched for once.
+
+    Neither warns, and a fit that failed its diagnostics is taken as it is: for who says so himself.
+    """
+    plan, found, space = _decided(fit, budget, within, "mean", 0.9, True, **options)
+    return plan, labelled(fit, space, found)
+
+
+def _decided(
+    fit: Fit | Average,
+    budget: Any,
+    within: float,
+    risk: str,
+    level: float,
+    trust: bool,
+    *,
+    cost: Callable[..., Any] | None = None,
+    **options: Any,
+) -> tuple[xr.Dataset, Optimum, Plans]:
+    """The plan, the optimum of every draw (of an average's first law), and what can be trained."""
     if not (np.isfinite(within) and within > 0):
         raise InputError(f"within is a loss above zero, not {within!r}")
     if risk not in RISKS:
@@ -132,7 +175,7 @@ def decide(
         given, members = list(fit.fits.values()), list(fit.members.values())
     else:
         given, members = [fit], [fit]
-    spaces = [plans(f, cost=cost, choose=choose, fixed=fixed, bounds=bounds) for f in members]
+    spaces = [plans(f, cost=cost, **options) for f in members]
     space = spaces[0]
     budgets, scalar = check_budget(members[0], budget, space)
     if not trust:
@@ -146,7 +189,8 @@ def decide(
     if risk == "quantile":
         chosen = combed(space, problems, chosen)
     loss = losses(as_row(chosen.plan))
-    best = [best_plans(f, s, budgets).value for f, s in zip(members, spaces, strict=True)]
+    optima = [best_plans(f, s, budgets) for f, s in zip(members, spaces, strict=True)]
+    best = [one.value for one in optima]
     # The search for a draw's optimum ends within rounding of it, and so may this plan.
     regret = np.maximum(loss - np.concatenate(best), 0.0)
     bands = _bands(space, problems, chosen, within)
@@ -157,10 +201,7 @@ def decide(
     plan.attrs.update(within=within, risk=risk)
     if risk != "mean":
         plan.attrs["level"] = level
-    _warn_at_bound(budgets, ends(space, chosen.plan))
-    warn_far(budgets, plan.extrapolation.values)
-    warn_counted(members[0], space)
-    return plan.squeeze("budget") if scalar else plan
+    return plan.squeeze("budget") if scalar else plan, optima[0], space
 
 
 def _check_trusted(fit: Fit) -> None:
@@ -246,11 +287,7 @@ def _labelled(
         "extrapolation": ("budget", extrapolation(fit, space, chosen.budgets)),
     }
     beyond = float(coords["extrapolation"][1].max())
-    said = {
-        "intervals": said_of_intervals(fit, beyond),
-        "assumptions": json.dumps(assumptions(fit, space)),
-    }
-    return xr.Dataset(data, coords, said)
+    return xr.Dataset(data, coords, told_of(fit, space, beyond))
 
 
 def _warn_at_bound(budgets: np.ndarray, found: Mapping[tuple[str, str], np.ndarray]) -> None:

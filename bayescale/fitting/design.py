@@ -34,10 +34,12 @@ class DesignWarning(UserWarning):
     """The runs leave some of the law's coefficients undetermined, whatever their losses."""
 
 
-def warn_of_design(task: Problem) -> None:
-    """Warn of every gap in the runs' design, with the run that would close it."""
-    for gap in design_gaps(task):
+def warn_of_design(task: Problem) -> list[str]:
+    """Warn of every gap in the runs' design, with the run that would close it; return them."""
+    gaps = design_gaps(task)
+    for gap in gaps:
         warnings.warn(gap, DesignWarning, stacklevel=3)
+    return gaps
 
 
 def design_gaps(task: Problem) -> list[str]:

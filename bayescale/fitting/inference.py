@@ -259,7 +259,7 @@ def fit(
     asked: dict[str, Any] = {"noise": noise, "by": by, "vary": vary, "pool": pool, "priors": priors}
     asked |= {"discrepancy": discrepancy, "weights": weights, "error": error}
     task = problem(law, runs, **asked)
-    warn_of_design(task)
+    gaps = warn_of_design(task)
     if method == "laplace" and task.field:
         raise InputError(
             'method="laplace" approximates a law without discrepancy; use '
@@ -268,6 +268,7 @@ def fit(
     used_seed = int(np.random.SeedSequence(seed).generate_state(1)[0])
     settings = {"draws": draws, "tune": tune, "chains": chains}
     about: dict[str, Any] = {"method": method, "seed": seed, **settings}
+    about["gaps"] = gaps  # What the runs cannot tell is said again wherever an answer rests on it.
     about["options"] = storable_options(asked | {"method": method, "compile": compile} | settings)
     with progress_bar(f"{law.name}, {len(runs)} runs", progress) as report:
         report("finding the mode")

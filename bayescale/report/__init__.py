@@ -35,7 +35,9 @@ def write_report(
     bounds: Mapping[str, tuple[float, float]] | None = None,
     backtest: pd.DataFrame | None = None,
     influence: pd.DataFrame | None = None,
+    ledger: pd.DataFrame | None = None,
     seed: int = 0,
+    progress: bool | None = None,
 ) -> None:
     """Write a report on what to train: an HTML page that needs nothing but a browser.
 
@@ -70,8 +72,12 @@ def write_report(
         ``loss`` observed and the predictive quantiles ``q05``, ``q50`` and ``q95``, nats.
     influence
         What :func:`bayescale.influence` found of the budget: which runs the answer hangs on.
+    ledger
+        Forecasts and their outcomes, as ``bayescale.prediction.forecasts.ledger_table`` has them.
     seed
         Of the noise of predicted runs.
+    progress
+        Whether to say on standard error how far the page is; by default, if that is a terminal.
 
     Raises
     ------
@@ -86,9 +92,10 @@ def write_report(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     page = pathlib.Path(folder, "report.html")
     ...     bs.write_report(fit, page, budget=1e23)
-    ...     "train N = 29.4B on D = 566B tokens" in page.read_text()
+    ...     "a model of 29.4B parameters on 566B tokens" in page.read_text()
     True
     """
+    from bayescale.common.progress import progress_bar
     from bayescale.report.content import content
     from bayescale.report.page import page
 
@@ -96,19 +103,23 @@ def write_report(
     if not 0 < prob < 1:
         raise InputError(f"prob is a probability between 0 and 1, not {prob}")
     options = {"cost": cost, "choose": choose, "fixed": fixed, "bounds": bounds}
-    found = content(
-        named,
-        budget=budget,
-        span=span,
-        question=question,
-        prob=prob,
-        within=within,
-        options=options,
-        backtest=backtest,
-        influence=influence,
-        seed=seed,
-    )
-    text = page(found)
+    with progress_bar(f"report on {', '.join(named)}", progress) as tell:
+        found = content(
+            named,
+            budget=budget,
+            span=span,
+            question=question,
+            prob=prob,
+            within=within,
+            options=options,
+            backtest=backtest,
+            influence=influence,
+            ledger=ledger,
+            seed=seed,
+            tell=tell,
+        )
+        tell("pictures")
+        text = page(found)
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
 

@@ -9,17 +9,20 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bayescale.checking.influence import TELLING
-from bayescale.checking.residual_checks import quantity_words
+from bayescale.checking.residual_checks import LEVEL, quantity_words
 from bayescale.common.quantities import format_number
 from bayescale.common.version import __version__
+from bayescale.common.wording import here
 from bayescale.fitting.diagnostics import diagnose
 from bayescale.fitting.judging import MAX_RHAT
 from bayescale.language.variables import variable
+from bayescale.prediction.headline import outside_runs
 from bayescale.prediction.measured import said_of_intervals
-from bayescale.report.content import Content, percent, times
+from bayescale.report.content import Content
+from bayescale.report.words import percent, times
 from bayescale.sampling.pareto import MAX_PARETO_K
 
-__all__ = ["Check", "checks", "trust"]
+__all__ = ["Check", "checks", "facts", "held", "input_ranges", "trust", "watched"]
 
 #: Settings of a fit that are for predicting beyond the runs.
 _CALIBRATED = ("discrepancy", "weights", "error")
@@ -27,8 +30,9 @@ _TINY = 1e-300  # what stands for no lower bound
 _NINETY = percent(0.9)
 #: Share of a nominal 90 % that intervals of a backtest hold, under which the check fails.
 _HELD = 0.8
-#: How far beyond the fitted runs a check still passes, as a factor of compute or of an input.
-_NEAR = 10.0
+_SHOWN = 2  # checks that ask for care, at the top of the page
+#: Share of the runs that may be doubtful before what is left over of them cannot be judged.
+_DOUBTFUL = 0.25
 
 
 class Check(NamedTuple):
@@ -43,6 +47,7 @@ def checks(found: Content) -> list[Check]:
     """Everything that was checked of the fit that answers."""
     return [
         *_sampler(found),
+        *_design(found),
         *_reach(found),
         _bounds(found),
         *_left_over(found),
@@ -102,51 +107,51 @@ def _sampler(found: Content) -> list[Check]:
         ),
         enough,
         Check(
-            "Nothing was missed",
+            "Steps of the sampler",
             "failed" if missed else "passed",
-            " ".join(missed) or "No step of the sampler failed, and no mode was found elsewhere.",
+            " ".join(missed) or "None failed, and a search from several starts met no other mode.",
         ),
     ]
 
 
+def _design(found: Content) -> list[Check]:
+    """What the runs cannot tell, whatever their losses."""
+    gaps = found.fit.about.get("gaps", ())
+    return [Check("What the runs can tell", "caution", f"{_sentence(gap)}.") for gap in gaps]
+
+
 def _reach(found: Content) -> list[Check]:
-    """How far from the runs the question lies, in compute and in every count of the plan."""
+    """How far from the runs the question lies, in compute and in every input of the plan."""
     runs, beyond = found.fit.runs, found.answer["extrapolation"]
     if runs is None:
         return [Check("Distance from the runs", "not done", "There are no runs to compare with.")]
     made = []
     if np.isfinite(beyond):
-        verdict = "passed" if beyond <= 1 else "caution" if beyond <= _NEAR else "failed"
         where = (
             "The budget is no larger than what was trained."
             if beyond <= 1
             else f"The budget is {times(beyond)} the compute of the largest fitted run."
         )
-        made.append(Check("Within the runs' compute", verdict, where))
-    far = []
-    for name, value in found.answer["plan"].items():
-        values = runs[name].values.astype(float)
-        if variable(name, found.fit.law.variables).scale is None:
-            continue
-        if value > values.max():
-            far.append((value / values.max(), f"{name} is {times(value / values.max())} the most"))
-        elif value < values.min():
-            far.append((values.min() / value, f"{name} is {times(value / values.min())} the least"))
-    worst = max((ratio for ratio, _ in far), default=1.0)
-    verdict = "passed" if not far else "caution" if worst <= _NEAR else "failed"
+        # To go beyond the runs is what a law is for: it asks for care, and nothing failed.
+        made.append(
+            Check("Within the runs' compute", "passed" if beyond <= 1 else "caution", where)
+        )
+    far = outside_runs(found.fit, found.answer["plan"])
     words = (
-        f"In the plan {' and '.join(text for _, text in far)} that was trained."
+        f"In the plan {'; '.join(far)}."
         if far
-        else "Every count of the plan lies within what was trained."
+        else "Every input of the plan lies within what was trained."
     )
-    return [*made, Check("Within the runs' sizes", verdict, words)]
+    return [*made, Check("Within the runs' inputs", "caution" if far else "passed", words)]
 
 
 def _bounds(found: Content) -> Check:
     share = found.answer["at_bound"]
     if share > 0:
-        words = f"A bound decides the optimum in {share:.1%} of draws, not the runs."
-        return Check("Optimum inside bounds", "caution" if share < 0.05 else "failed", words)
+        limits = limits_words(found.options)
+        whose = f"A limit that was set ({limits})" if limits else "The end of a range"
+        words = f"{whose} decides the optimum in {share:.1%} of draws, not the runs."
+        return Check("Optimum inside bounds", "caution", words)
     return Check("Optimum inside bounds", "passed", "No limit that was set decides the plan.")
 
 
@@ -156,17 +161,26 @@ def _left_over(found: Content) -> list[Check]:
     table = found.residuals
     if isinstance(table, str):
         return [Check(pattern, "not done", f"{_sentence(table)}.")]
+    doubtful, among = len(table.attrs["doubtful"]), table.attrs["runs"]
+    if doubtful > _DOUBTFUL * among:
+        way = here(python="bs.check_residuals(fit)", prompt="bayescale check FIT --exact")
+        words = (
+            f"The fit leans on {doubtful} of {among} runs too much to say without refits what it "
+            f"would predict if it had not seen them: {way} makes them."
+        )
+        return [Check(pattern, "not done", words)]
     pit, trends = table.loc["LOO-PIT"], table.drop(index="LOO-PIT")
     made = [Check(shape, "passed" if pit.ok else "caution", f"{_sentence(pit.said)}.")]
     if not len(trends):
         return made
     failed = trends[~trends.ok]
     words = (
-        f"{'. '.join(map(_sentence, failed.said))}: the law misses something."
+        f"The law misses something: {'; '.join(failed.said)}."
         if len(failed)
         else f"Runs that are alike in {', '.join(map(quantity_words, trends.index))} do not err "
         "on one side."
     )
+    words += f" (A law that is true passes in {percent(LEVEL)} of tables.)"
     return [*made, Check(pattern, "caution" if len(failed) else "passed", words)]
 
 
@@ -217,7 +231,15 @@ def trust(found: Content) -> str:
             "coefficients of one corpus and tokenizer do not carry over to another."
         )
     runs = fit.runs.sizes["run"]
-    if not np.isfinite(beyond) or beyond <= 1:
+    if far := outside_runs(fit, found.answer["plan"]):
+        away = f" The plan leaves what was trained: {'; '.join(far)}."
+    else:
+        away = ""
+    if not np.isfinite(beyond):
+        said = "What the plan costs beside the fitted runs is not known."
+    elif beyond <= 1 and away:
+        said = f"The budget lies within the compute of the {runs} fitted runs."
+    elif beyond <= 1:
         said = (
             f"The budget lies within the compute of the {runs} fitted runs, so the interval rests "
             "on data near it."
@@ -228,6 +250,7 @@ def trust(found: Content) -> str:
         )
         line = said_of_intervals(fit, float(beyond))
         said += f"{line[0].upper()}{line[1:]}."
+    said += away
     if found.backtest is not None:
         inside, among = held(found)
         said += (
@@ -235,6 +258,18 @@ def trust(found: Content) -> str:
             f"{inside} of {among} losses in their {_NINETY} intervals."
         )
     return said
+
+
+def watched(checked: list[Check]) -> Check:
+    """What asks for care, in one line: the first words that do, and how many more there are."""
+    such = [one for one in checked if one.verdict == "caution"]
+    if such:
+        rest = len(such) - _SHOWN
+        more = f" {rest} more below." if rest > 0 else ""
+        return Check("caution", "caution", " ".join(one.words for one in such[:_SHOWN]) + more)
+    undone = [one.name.lower() for one in checked if one.verdict == "not done"]
+    words = "Nothing that was checked asks for care."
+    return Check("passed", "passed", words + (f" Not done: {', '.join(undone)}." if undone else ""))
 
 
 def input_ranges(found: Content) -> list[tuple[str, str, str]]:
@@ -289,7 +324,7 @@ def facts(found: Content) -> list[tuple[str, str]]:
         rows += [("Held fixed", fixed)] if fixed else []
     cost = getattr(found.space.cost, "__name__", "given")
     rows += [("Cost model", f"{cost}({', '.join(found.space.arguments)})")]
-    rows += [("Limits on plans", _limits(found.options) or "none beyond what a run can have")]
+    rows += [("Limits on plans", limits_words(found.options) or "none beyond what a run can have")]
     versions = [f"Python {platform.python_version()}"]
     for package in ("numpy", "scipy", "xarray", "pymc", "nutpie", "arviz"):
         try:
@@ -302,7 +337,7 @@ def facts(found: Content) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in rows]
 
 
-def _limits(options: Mapping[str, Any]) -> str:
+def limits_words(options: Mapping[str, Any]) -> str:
     """What plans were held to, in words."""
     said = [f"{name} = {format_number(x)}" for name, x in (options["fixed"] or {}).items()]
     for name, values in (options["choose"] or {}).items():

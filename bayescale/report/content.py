@@ -11,21 +11,26 @@ import numpy as np
 import xarray as xr
 
 from bayescale.common.errors import InputError
+from bayescale.common.progress import Report
 from bayescale.common.quantities import format_number
-from bayescale.decisions.allocation import AllocationWarning, allocate
+from bayescale.decisions.allocation import AllocationWarning
 from bayescale.decisions.budgets import Budget, parse_budget
-from bayescale.decisions.decision import decide
+from bayescale.decisions.decision import decide, decide_beside
 from bayescale.decisions.plans import Plans, check_budget, plans, training_cost
 from bayescale.fitting.fits import Fit
 from bayescale.language.variables import variable
-from bayescale.prediction.predict import interval, predict
+from bayescale.prediction.headline import run_loss
+from bayescale.prediction.predict import interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Content", "content", "each_budget", "nats", "percent", "plan_words", "times"]
+__all__ = ["Content", "check_backtest", "content", "each_budget", "thinned"]
 
-_POINTS = 41  # of the slider
+_POINTS = 25  # of the slider
+#: Draws from which the budgets beside the question's are worked out: ends of their 90 % intervals
+#: are then known to about a tenth of the half-width. The question's own has every draw.
+_FEWER = 500
 _DRAWS = 200  # of each of its points, as evenly spaced quantiles of all
 
 
@@ -53,17 +58,19 @@ class Content:
         The question.
     rows
         The answer at every budget of the slider: see :func:`each_budget`.
-    best
-        The optimum of every draw, over the budgets of the slider.
     others
         Of every other fit: its answer at the budget, or why it has none.
+    odds
+        Of every other fit, of other runs: ``name``, ``budget``, ``probability`` that the first has
+        the lower loss, and the ``lower``, ``median`` and ``upper`` of the compute that the other
+        needs for the first one's loss, over the first one's.
     sizes
         What other sizes would cost at the budget.
     scores
         ``compare`` of all fits, or why it cannot be; None of one fit.
     residuals
         ``check_residuals`` of the fit that answers, or why there are none.
-    backtest, influence
+    backtest, influence, ledger
         As given.
     seed
         Of the noise of predictions.
@@ -78,13 +85,14 @@ class Content:
     within: float
     question: str
     rows: list[dict[str, Any]]
-    best: xr.Dataset
     others: dict[str, dict[str, Any] | str]
+    odds: list[dict[str, Any]]
     sizes: list[dict[str, Any]]
     scores: pd.DataFrame | str | None
     residuals: pd.DataFrame | str
     backtest: pd.DataFrame | None
     influence: pd.DataFrame | None
+    ledger: pd.DataFrame | None
     seed: int
 
     @property
@@ -124,9 +132,11 @@ def content(
     options: Mapping[str, Any],
     backtest: pd.DataFrame | None,
     influence: pd.DataFrame | None = None,
+    ledger: pd.DataFrame | None = None,
     seed: int,
+    tell: Report = lambda stage, share=None: None,
 ) -> Content:
-    """Work out everything that a report says."""
+    """Work out everything that a report says; ``tell`` is told how far that is."""
     fit = next(iter(fits.values()))
     space = plans(fit, **options)
     trained = training_cost(fit, space)
@@ -139,14 +149,22 @@ def content(
     flops = float(check_budget(fit, paid.flops, space)[0][0])
     check_backtest(backtest)
     budgets = _budgets(fit, space, flops, span, largest)
-    rows, best = _possible(fit, budgets, flops, span, prob, within, options, seed)
+    tell("the plan")
+    (answer,) = each_budget(fit, np.array([flops]), prob, within, options, seed)
+    tell("other budgets")
+    rows = _possible(thinned(fit), budgets, flops, span, prob, within, options, seed)
+    rows = [answer if row["budget"] == flops else row for row in rows]
     others: dict[str, dict[str, Any] | str] = {}
     for name, other in list(fits.items())[1:]:
+        tell(f"the plan of {name}")
         try:
-            answer, _ = each_budget(other, np.array([flops]), prob, within, options, seed)
-            others[name] = answer[0]
+            (others[name],) = each_budget(other, np.array([flops]), prob, within, options, seed)
         except InputError as error:
             others[name] = str(error)
+    odds = _odds(fits, flops, options, seed)
+    tell("other sizes")
+    sizes = _sizes(fit, space, answer, within, options)
+    tell("the fitted runs")
     flop = format_number(flops)
     return Content(
         fits=fits,
@@ -158,15 +176,28 @@ def content(
         within=within,
         question=question or f"What should be trained with {flop} FLOP, and what loss to expect?",
         rows=rows,
-        best=best,
         others=others,
-        sizes=_sizes(fit, space, flops, within, options),
+        odds=odds,
+        sizes=sizes,
         scores=_scores(fits),
         residuals=_residuals(fit, seed),
         backtest=backtest,
         influence=influence,
+        ledger=ledger,
         seed=seed,
     )
+
+
+def thinned(fit: Fit) -> Fit:
+    """The fit with draws enough for a picture or a slider, evenly spaced over its chains."""
+    sizes = fit.posterior.sizes
+    step = -(-sizes["chain"] * sizes["draw"] // _FEWER)
+    if step == 1:
+        return fit
+    tree = fit.tree.copy()
+    draws = tree["posterior"].to_dataset().isel(draw=slice(None, None, step))
+    tree["posterior"] = xr.DataTree(draws)
+    return Fit(fit.law, tree)
 
 
 def check_backtest(table: pd.DataFrame | None) -> None:
@@ -214,7 +245,7 @@ def _possible(
     within: float,
     options: Mapping[str, Any],
     seed: int,
-) -> tuple[list[dict[str, Any]], xr.Dataset]:
+) -> list[dict[str, Any]]:
     """The answer at every budget; of a default span, at those that bounds leave possible."""
     closer = (np.inf, 3.0, 1.0) if span is None else (np.inf,)
     for factor in closer:
@@ -234,32 +265,27 @@ def each_budget(
     within: float,
     options: Mapping[str, Any],
     seed: int,
-) -> tuple[list[dict[str, Any]], xr.Dataset]:
-    """What to train at each budget and what it gives, and the optimum of every draw.
+) -> list[dict[str, Any]]:
+    """What to train at each budget and what it gives.
 
     Returns
     -------
-    rows : list of dict
+    list of dict
         Of each budget: ``budget``; ``plan``, every input; ``loss``, the ``lower``, ``median`` and
         ``upper`` of the run's loss; ``draws`` of it, evenly spaced quantiles; ``regret`` (``mean``,
         ``upper``); ``band`` and ``optimum``, two ends of every input that the budget decides;
         ``extrapolation`` and ``at_bound`` as ``allocate`` has them.
-    best : xarray.Dataset
-        What ``allocate`` gives.
     """
     with warnings.catch_warnings():
         # That a bound decides, or a budget is far out, has a line among the checks, as has a fit
         # that failed its diagnostics: the page says so at its top.
         warnings.simplefilter("ignore", AllocationWarning)
-        decided = decide(fit, budgets, within=within, trust=True, **options)
-        best = allocate(fit, budgets, **options)
-    noisy = fit.about["noise"] is not None
-    inputs = {name: decided[name].values for name in fit.law.inputs}
-    loss = predict(fit, mean=not noisy, seed=seed if noisy else None, **inputs)
+        decided, best = decide_beside(fit, budgets, within=within, **options)
+    loss = run_loss(fit, {name: decided[name].values for name in fit.law.inputs}, seed=seed)
     spread, tail = interval(loss, prob).values, interval(decided.regret, prob).values
     middle, optimum = loss.median(("chain", "draw")).values, interval(best, prob)
     steps = (np.arange(_DRAWS) + 0.5) / _DRAWS
-    quantiles = loss.quantile(steps, ("chain", "draw")).transpose("run", "quantile").values
+    quantiles = loss.quantile(steps, ("chain", "draw")).transpose("budget", "quantile").values
     moving = [str(n).removesuffix("_band") for n in decided.data_vars if str(n).endswith("_band")]
     rows = []
     for i, budget in enumerate(decided.budget.values):
@@ -274,6 +300,7 @@ def each_budget(
                     "upper": float(spread[i, 1]),
                 },
                 "draws": quantiles[i].tolist() if np.ptp(quantiles[i]) else [float(middle[i])],
+                "expected": float(at.expected_loss),
                 "regret": {"mean": float(at.expected_regret), "upper": float(tail[i, 1])},
                 "band": {name: at[f"{name}_band"].values.tolist() for name in moving},
                 "optimum": {name: optimum[name].values[i].tolist() for name in moving},
@@ -281,31 +308,65 @@ def each_budget(
                 "at_bound": float(best.at_bound[i]),
             }
         )
-    return rows, best
+    return rows
 
 
 def _sizes(
-    fit: Fit, space: Plans, budget: float, within: float, options: Mapping[str, Any]
+    fit: Fit, space: Plans, answer: Mapping[str, Any], within: float, options: Mapping[str, Any]
 ) -> list[dict[str, Any]]:
-    """What smaller and larger models would cost in expected loss, at the same budget."""
+    """What smaller and larger models within the bounds would cost in expected loss."""
     if space.free is None or variable(space.free, fit.law.variables).scale is None:
         return []
     found: list[dict[str, Any]] = []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AllocationWarning)
-        plan = decide(fit, budget, within=within, trust=True, **options)
+        low, high = space.bounds[space.free]
         for factor in (0.25, 0.5, 2.0, 4.0):
-            size = factor * float(plan[space.free])
+            size = factor * answer["plan"][space.free]
+            if not low <= size <= high:
+                continue
             held = {**(options["fixed"] or {}), space.free: size}
             try:
                 rest = {k: v for k, v in (options["bounds"] or {}).items() if k != space.free}
                 kept = {**options, "fixed": held, "bounds": rest or None}
-                other = decide(fit, budget, within=within, trust=True, **kept)
+                other = decide(fit, answer["budget"], within=within, trust=True, **kept)
             except InputError:
                 continue
-            more = float(other.expected_loss - plan.expected_loss)
+            more = float(other.expected_loss) - answer["expected"]
             inputs = {name: float(other[name]) for name in fit.law.inputs}
             found.append({"factor": factor, "plan": inputs, "more": more})
+    return found
+
+
+def _odds(
+    fits: Mapping[str, Fit], budget: float, options: Mapping[str, Any], seed: int
+) -> list[dict[str, Any]]:
+    """The first architecture against each of other runs; laws of the same runs are no rivals."""
+    from bayescale.decisions.rivals import probability
+
+    (_, first), *others = fits.items()
+    budgets, found = [budget / 10, budget, budget * 10], []
+    for name, other in others:
+        if other.about.get("runs") == first.about.get("runs"):
+            continue
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", AllocationWarning)
+                told = probability(
+                    thinned(first),
+                    thinned(other),
+                    budgets,
+                    plan_a=options,
+                    plan_b=options,
+                    seed=seed,
+                )
+        except InputError:  # The table of the fits says why one of them has no answer.
+            continue
+        more = told.multiplier.quantile([0.05, 0.5, 0.95], ("chain", "draw")).values
+        for i, at in enumerate(budgets):
+            low, middle, high = more[:, i].tolist()
+            found.append({"name": name, "budget": at, "probability": float(told.probability[i]),
+                          "lower": low, "median": middle, "upper": high})  # fmt: skip
     return found
 
 
@@ -326,42 +387,10 @@ def _scores(fits: Mapping[str, Fit]) -> pd.DataFrame | str | None:
 
 def _residuals(fit: Fit, seed: int) -> pd.DataFrame | str:
     """Whether the fitted runs scatter about the law as it says; or why that is not known."""
-    from bayescale.checking.residual_checks import check_residuals
+    from bayescale.checking.residual_checks import LEVEL, check_residuals
 
     try:
-        # There are about five checks: a true law passes all of them nine times in ten.
-        return check_residuals(fit, prob=0.98, seed=seed)
+        # As the command ``check`` has it: the two must not say opposite things of one fit.
+        return check_residuals(fit, prob=LEVEL, exact=False, seed=seed)
     except InputError as error:
         return str(error)
-
-
-# --- words ----------------------------------------------------------------------------------------
-
-
-def percent(prob: float) -> str:
-    """A probability for people."""
-    return f"{100 * prob:g}\u00a0%"
-
-
-def times(value: float) -> str:
-    """A ratio for people."""
-    return f"{value:.2g}×" if value < 99.5 else f"{float(f'{value:.3g}'):,.0f}×"
-
-
-def nats(value: float) -> str:
-    """A small difference of losses for people."""
-    return f"{value:.4f}" if value >= 5e-5 else "less than 0.0001"
-
-
-def plan_words(plan: Mapping[str, float], extra: Any = ()) -> str:
-    """A plan as part of a sentence: ``N = 7B on D = 140B tokens``."""
-    tokens = [name for name in plan if variable(name, extra).unit == "tokens"]
-    parts = [f"{n} = {format_number(x)}" for n, x in plan.items() if n not in tokens]
-    data = [f"{n} = {format_number(plan[n])} tokens" for n in tokens]
-    if not data:
-        return _listed(parts)
-    return f"{_listed(parts)} on {_listed(data)}" if parts else _listed(data)
-
-
-def _listed(parts: list[str]) -> str:
-    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"

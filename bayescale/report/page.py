@@ -9,16 +9,18 @@ from typing import Any
 
 import numpy as np
 
-from bayescale.common.quantities import format_number
+from bayescale.common.quantities import format_number, format_spread
 from bayescale.language.variables import short_unit, variable
-from bayescale.report.checks import checks, facts, input_ranges, trust
-from bayescale.report.content import Content, nats, percent, plan_words, times
+from bayescale.prediction.measured import FURTHEST, held_at
+from bayescale.report.checks import checks, facts, input_ranges, trust, watched
+from bayescale.report.content import Content, thinned
 from bayescale.report.pictures import pictures
+from bayescale.report.words import more_or_less, nats, percent, plan_words, times
 
 __all__ = ["curve", "page", "spoken"]
 
 #: The slider's curve: its size, and where its axes begin, in units of the image.
-_WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT, _BOTTOM = 400, 230, 44, 12, 18, 38
+_WIDTH, _HEIGHT, _LEFT, _TOP, _RIGHT, _BOTTOM = 400, 240, 44, 20, 18, 38
 
 
 def page(found: Content) -> str:
@@ -45,7 +47,10 @@ def page(found: Content) -> str:
         question=found.question,
         answer=rows[found.at],
         paid=found.paid.words,
-        target=f"{found.answer['loss']['median']:.3f}",
+        target=rows[found.at]["loss"],
+        worth=_worth(found),
+        watched=watched(checked),
+        fewer=len(found.rows) > 1 and thinned(found.fit) is not found.fit,
         simulated=bool(found.fit.about.get("simulated")),
         share=percent(found.prob),
         trust=trust(found),
@@ -64,6 +69,8 @@ def page(found: Content) -> str:
         backtest=found.backtest is not None,
         others=_others(found),
         scores=_scores(found),
+        odds=_odds(found),
+        ledger=_ledger(found),
         facts=facts(found),
         priors=found.fit.about.get("priors", {}),
         ranges=input_ranges(found),
@@ -77,10 +84,15 @@ def page(found: Content) -> str:
 def spoken(found: Content, row: Mapping[str, Any]) -> dict[str, Any]:
     """The answer at one budget, every number of it as text."""
     loss, regret = row["loss"], row["regret"]
-    low, middle, high = (f"{loss[end]:.4f}" for end in ("lower", "median", "upper"))
+    middle, low, high = format_spread(loss["median"], loss["lower"], loss["upper"])
     certain = loss["lower"] == loss["upper"]
     flop, plan = format_number(row["budget"]), plan_words(row["plan"], found.fit.law.variables)
-    spread = "" if certain else f", between {low} and {high} with {percent(found.prob)} probability"
+    hours = found.paid.hours_of(row["budget"])
+    device = found.paid.device
+    spent = flop + " FLOP"
+    if hours is not None and device is not None:
+        spent += f", {format_number(hours)} {device.name} hours"
+    spread = "" if certain else f", {percent(found.prob)} interval {low} to {high}"
     return {
         "budget": flop,
         "plan": {name: format_number(value) for name, value in row["plan"].items()},
@@ -92,11 +104,40 @@ def spoken(found: Content, row: Mapping[str, Any]) -> dict[str, Any]:
         "interval": "" if certain else f"{low} to {high}",
         "certain": certain,
         "regret": nats(regret["mean"]),
-        "most": nats(regret["upper"]),
+        "most": ("at most " if regret["upper"] >= 5e-5 else "") + nats(regret["upper"]),
         "beyond": times(row["extrapolation"]) if math.isfinite(row["extrapolation"]) else "",
-        "sentence": f"With {flop} FLOP train {plan}: expect a loss of {middle} {found.unit}"
-        f"{spread}.",
+        "sentence": f"Train a model of {plan} ({spent}). Expect a loss of {middle} {found.unit}"
+        f"{spread}.{'' if certain else _held_words(found, row)}",
     }
+
+
+def _held_words(found: Content, row: Mapping[str, Any]) -> str:
+    """How sure the interval is: what was measured of such intervals so far beyond the runs."""
+    beyond = row["extrapolation"]
+    if not math.isfinite(beyond) or beyond <= 1:
+        return ""
+    if beyond > FURTHEST or found.prob != 0.9:
+        return " How often such intervals hold so far beyond the runs has not been measured."
+    kind = "calibrated" if found.fit.about.get("options", {}).get("discrepancy") else "textbook"
+    held = held_at(kind, beyond)
+    return (
+        f" So far beyond the runs, intervals of such fits held {100 * held.share:.0f} of 100 "
+        f"losses on {held.series} measured dense series."
+    )
+
+
+def _worth(found: Content) -> str:
+    """The expected loss against the best that was trained."""
+    runs, loss = found.fit.runs, found.answer["loss"]
+    if runs is None:
+        return ""
+    best = float(runs["loss"].min())
+    middle, _, _ = format_spread(best - loss["median"], loss["lower"], loss["upper"])
+    had, _, _ = format_spread(best, loss["lower"], loss["upper"])
+    change = f"{middle.lstrip('-')} {short_unit(found.unit)} "
+    change += "less" if loss["median"] < best else "more"
+    count = runs.sizes["run"]
+    return f"That is {change} than the best of the {count} fitted runs reached ({had})."
 
 
 def _input(found: Content, name: str) -> dict[str, str]:
@@ -115,7 +156,7 @@ def _picked(found: Content) -> list[int]:
 def _size(found: Content, one: Mapping[str, Any]) -> dict[str, str]:
     factor = {0.25: "a quarter", 0.5: "half", 2.0: "twice", 4.0: "four times"}[one["factor"]]
     plan = plan_words(one["plan"], found.fit.law.variables)
-    return {"factor": factor, "plan": plan, "more": nats(max(one["more"], 0.0))}
+    return {"factor": factor, "plan": plan, "more": more_or_less(one["more"])}
 
 
 def _band(found: Content) -> str:
@@ -141,6 +182,33 @@ def _others(found: Content) -> list[dict[str, Any]]:
         plan = plan_words(row["plan"], fit.law.variables)
         said.append({**words, "name": name, "law": fit.law.name, "plan": plan, "why": ""})
     return said if len(said) > 1 else []
+
+
+def _odds(found: Content) -> list[dict[str, str]]:
+    """The first architecture against the others, as text."""
+    return [
+        {
+            "name": one["name"],
+            "budget": format_number(one["budget"]),
+            "chance": f"{100 * one['probability']:.0f}\u00a0%",
+            "more": times(one["median"]),
+            "ends": f"{times(one['lower'])} to {times(one['upper'])}",
+        }
+        for one in found.odds
+    ]
+
+
+def _ledger(found: Content) -> list[dict[str, str]]:
+    """Forecasts that were made and what became of them."""
+    if found.ledger is None:
+        return []
+    rows = []
+    for one in found.ledger.to_dict("records"):
+        middle, low, high = format_spread(one["median"], one["lower"], one["upper"])
+        loss, _, _ = format_spread(one["loss"], one["lower"], one["upper"])
+        inside = "inside" if one["inside"] else "outside"
+        rows.append({**one, "said": middle, "ends": f"{low} to {high}", "got": loss, "in": inside})
+    return rows
 
 
 def _scores(found: Content) -> dict[str, Any] | None:
@@ -184,7 +252,7 @@ def _script_safe(data: Any) -> str:
 
 
 def curve(found: Content) -> dict[str, Any]:
-    """Loss over budget as paths of an image of 400 by 230: the band, the line, ticks, places."""
+    """Loss over budget as paths of an image of 400 by 240: the band, the line, ticks, places."""
     budgets = np.log10([row["budget"] for row in found.rows])
     loss = {end: np.array([row["loss"][end] for row in found.rows]) for end in _ENDS}
     low, high = loss["lower"].min(), loss["upper"].max()

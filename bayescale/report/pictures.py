@@ -18,10 +18,11 @@ import numpy as np
 from bayescale import plotting
 from bayescale.common.errors import InputError
 from bayescale.common.quantities import format_number
-from bayescale.language.variables import short_unit
+from bayescale.language.variables import LOSS_UNIT, short_unit
 from bayescale.plotting.figures import INK, MARKERS, fit_colour, style
 from bayescale.report.checks import held
-from bayescale.report.content import Content, percent
+from bayescale.report.content import Content, thinned
+from bayescale.report.words import percent
 
 __all__ = ["Picture", "pictures"]
 
@@ -57,37 +58,60 @@ def pictures(found: Content) -> list[Picture]:
 
 
 def _isoflop(found: Content) -> Picture:
-    budgets = [found.rows[0]["budget"], found.budget, found.rows[-1]["budget"]]
-    budgets = sorted({budgets[0] if budgets[0] < found.budget else found.budget, *budgets[1:]})
+    """Loss over size at the budget, with the plan and the runs there are."""
     free = found.space.free
     if free is None:
         raise InputError("there is no free size")
+    plan, few = found.answer["plan"][free], thinned(found.fit)
 
     def draw(figure: Any, narrow: bool) -> None:
         axes = figure.add_subplot()
-        plotting.plot_isoflop(found.fit, budgets, prob=found.prob, ax=axes, **found.options)
+        plotting.plot_isoflop(few, found.budget, prob=found.prob, ax=axes, **found.options)
+        axes.plot(
+            [plan], [found.answer["loss"]["median"]], "*", ms=13, color=fit_colour(1),
+            mec="white", mew=0.8, zorder=6, label=f"the plan, {format_number(plan)}",
+        )  # fmt: skip
+        if found.fit.runs is not None and free in found.fit.runs:
+            _add_runs(axes, found.fit.runs[free].values, found.fit.runs["loss"].values)
+        axes.set_title(f"at {format_number(found.budget)} FLOP", fontsize=9)
+        axes.legend(loc="best")
 
     low, high = found.answer["optimum"][free]
-    flop = ", ".join(format_number(budget) for budget in budgets)
+    runs = "" if found.fit.runs is None else " Points are fitted runs, at their own budgets."
     return _picture(
         "isoflop",
         "Loss over model size",
         draw,
-        (4.8, 3.6),
+        (6.0, 3.4),
         None,
-        f"Curves of the law's loss over {free} for budgets of {flop} FLOP, with bands. At "
-        f"{format_number(found.budget)} FLOP the lowest loss lies between {free} = "
-        f"{format_number(low)} and {format_number(high)}, {percent(found.prob)} interval.",
-        "Each curve spends one budget; the bars below show where its lowest point lies "
-        f"({percent(0.5)} and {percent(found.prob)} intervals). Where a curve is flat, the size "
-        "matters little.",
+        f"Curve of the law's loss over {free} for {format_number(found.budget)} FLOP, with a "
+        f"{percent(found.prob)} band, and a star at the plan, {free} = {format_number(plan)}. The "
+        f"lowest loss lies between {free} = {format_number(low)} and {format_number(high)}, "
+        f"{percent(found.prob)} interval.{runs}",
+        f"What each size of model would reach for the budget, with its {percent(found.prob)} band; "
+        f"the star is the plan, and the bars below it show where the lowest point lies "
+        f"({percent(0.5)} and {percent(found.prob)} intervals). Where the curve is flat, the size "
+        f"matters little.{runs}",
     )
+
+
+def _add_runs(axes: Any, sizes: np.ndarray, losses: np.ndarray) -> None:
+    """The runs there are, as far up as leaves the curve a third of the height."""
+    low, high = axes.get_ylim()
+    top = max(high, min(losses.max() + 0.04 * (high - low), low + 3 * (high - low)))
+    seen = losses <= top
+    if not seen.any():
+        return
+    axes.plot(sizes[seen], losses[seen], "o", ms=3, color="0.5", alpha=0.7, label="runs", zorder=2)
+    left, right = axes.get_xlim()
+    axes.set_xlim(min(left, 0.8 * sizes[seen].min()), max(right, 1.25 * sizes[seen].max()))
+    axes.set_ylim(low - 0.06 * (top - high), top)
 
 
 def _frontier(found: Content) -> Picture:
     budgets = np.array([row["budget"] for row in found.rows])
     ends = [found.rows[0], found.rows[-1]]
-    panels = _panels(found)
+    panels, few = _panels(found), thinned(found.fit)
 
     def draw(figure: Any, narrow: bool) -> None:
         across = 1 if narrow else 2
@@ -96,8 +120,10 @@ def _frontier(found: Content) -> Picture:
             spare.set_axis_off()
         probs = sorted({0.5, found.prob})
         plotting.plot_allocation(
-            found.fit, budgets, show=panels, probs=probs, ax=axes[: len(panels)], **found.options
+            few, budgets, show=panels, probs=probs, ax=axes[: len(panels)], **found.options
         )
+        for one in axes[: len(panels)]:
+            one.axvline(found.budget, color=fit_colour(1), linewidth=0.9, zorder=1)
 
     unit = short_unit(found.unit)
     said = [
@@ -112,7 +138,7 @@ def _frontier(found: Content) -> Picture:
         f"The optimal {', '.join(panels[:-1])} and the loss over the budget, with {percent(0.5)} "
         f"and {percent(found.prob)} bands. The loss of the plans falls from {' to '.join(said)}.",
         "What to train at each budget, and the loss that the law gives there. Right of the "
-        "dashed line lies beyond the largest fitted run.",
+        "dashed line lies beyond the largest fitted run; the other line is the budget asked for.",
     )
 
 
@@ -129,7 +155,7 @@ def _fitted(found: Content) -> Picture | None:
         return None
 
     def draw(figure: Any, narrow: bool) -> None:
-        plotting.plot_fit(found.fit, prob=found.prob, ax=figure.add_subplot())
+        plotting.plot_fit(thinned(found.fit), prob=found.prob, ax=figure.add_subplot())
 
     count = found.fit.runs.sizes["run"]
     loss = found.fit.runs["loss"].values
@@ -159,20 +185,25 @@ def _posterior(found: Content) -> Picture:
         probs = sorted({0.5, found.prob})
         plotting.plot_coefficients(found.fit, published=shown, probs=probs, ax=axes)
 
-    shown = list(law.published)[:_MOST_SETS]
+    shown = list(law.published)[:_MOST_SETS] if found.unit == LOSS_UNIT else []
     height = 0.2 * (1 + len(shown)) + 0.8
-    sets = ", ".join(shown) or "none"
     more = f" The law has {len(law.published)} sets; the first are shown."
+    title, beside, caption = "The law's coefficients", "", "Intervals of the coefficients."
+    if shown:
+        title = "The law's coefficients beside published ones"
+        beside = f", above the published values ({', '.join(shown)})"
+        caption = (
+            "Published values (grey) are of other corpora and tokenizers: exponents compare, "
+            f"amplitudes seldom do.{more if len(shown) < len(law.published) else ''}"
+        )
     return _picture(
         "posterior",
-        "The law's coefficients against the literature",
+        title,
         draw,
         (6.2, height * math.ceil(count / 3)),
         (4.2, height * count),
-        f"Intervals of {', '.join(law.coefficients)} from these runs, above the published values "
-        f"({sets}).",
-        "Published values (grey) are of other corpora and tokenizers: exponents compare, "
-        f"amplitudes seldom do.{more if len(shown) < len(law.published) else ''}",
+        f"Intervals of {', '.join(law.coefficients)} from these runs{beside}.",
+        caption,
     )
 
 

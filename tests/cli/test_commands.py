@@ -623,10 +623,29 @@ def test_decide_is_the_package_s_decision(saved):
     assert [entry["loss"]["lower"], entry["loss"]["upper"]] == [lower, upper]
 
 
+def test_decide_predict_and_the_report_quote_one_loss(saved):
+    """A new run's at the plan: its median and interval, the same wherever it is quoted."""
+    from bayescale.report.content import each_budget
+
+    (entry,) = document("decide", saved, "--budget", "1e24")["budgets"]
+    plan = [f"{name}={value!r}" for name, value in entry["plan"].items()]
+    (run_,) = document("predict", saved, *plan)["runs"]
+    options = dict.fromkeys(("cost", "choose", "fixed", "bounds"))
+    fit = bs.load_fit(saved)
+    (row,) = each_budget(fit, np.array([1e24]), 0.9, 0.005, options, 0)
+    assert entry["run_loss"] == pytest.approx(row["loss"], rel=1e-12)
+    assert run_["loss"] == pytest.approx(row["loss"], rel=1e-9)
+    both = document("decide", saved, "--budget", "1e23", "--budget", "1e24")["budgets"]
+    assert both[1]["run_loss"] == pytest.approx(row["loss"], rel=1e-4)  # whatever else is asked
+
+
 def test_decide_in_words(saved):
-    text = run("decide", saved, "--budget", "1e23", "--budget", "1e24").stdout
+    done = run("decide", saved, "--budget", "1e23", "--budget", "1e24")
+    text = done.stdout
     assert re.search(r"^With 1e\+24 FLOP train N = \S+B and D = \S+T\.$", text, re.M)
-    assert re.search(r"Expected loss: \d\.\d{4} nats \(90 % interval \d\.\d{4} to \d\.", text)
+    said = r"Loss to expect: \d\.\d+ nats, 90 % interval \d\.\d+ to \d\.\d+: a new run's"
+    assert re.search(said, text)
+    assert "Outside the runs: N = " in done.stderr
     assert re.search(
         r"Any N from \S+ to \S+ \(and D from \S+ to \S+ to match\) costs at most", text
     )

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bayescale.common.errors import InputError
-from bayescale.common.quantities import format_number, parse_number
+from bayescale.common.quantities import format_number, format_spread, parse_number
 
 FINITE = st.floats(allow_nan=False, allow_infinity=False)
 POWERS = {"k": 3, "K": 3, "M": 6, "m": 6, "B": 9, "b": 9, "T": 12, "t": 12}
@@ -130,3 +130,17 @@ def test_order_is_kept(first, second):
 @given(st.floats(1e-99, 9e99))
 def test_three_digits_are_short(value):
     assert len(format_number(value)) <= len("1.23e+45")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ((2.48612, 2.47321, 2.49948), ("2.486", "2.473", "2.499")),
+        ((2.486, 2.2, 2.8), ("2.49", "2.20", "2.80")),
+        ((2.486, 1.0, 6.0), ("2.49", "1.00", "6.00")),
+        ((2.48612, 2.48612, 2.48612), ("2.4861", "2.4861", "2.4861")),
+        ((2.48612, 2.486, 2.4863), ("2.48612", "2.48600", "2.48630")),
+    ],
+)
+def test_digits_follow_the_width_of_the_interval(given, said):
+    assert format_spread(*given) == said

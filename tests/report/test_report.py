@@ -14,10 +14,11 @@ import bayescale as bs
 from bayescale.common.errors import InputError
 from bayescale.common.quantities import format_number
 from bayescale.fitting.fits import Fit
-from bayescale.models import dense, granularity
+from bayescale.models import dense, experts, granularity
 from bayescale.report.checks import checks, trust
-from bayescale.report.content import content, plan_words
-from bayescale.report.page import curve, spoken
+from bayescale.report.content import content, thinned
+from bayescale.report.page import curve, page, spoken
+from bayescale.report.words import more_or_less, plan_words
 
 BUDGET = 1e23
 
@@ -62,26 +63,36 @@ def text(olmo_fit, tmp_path_factory):
 
 
 def test_every_budget_has_the_package_s_plan_loss_and_regret(olmo_fit, found):
-    budgets = [row["budget"] for row in found.rows]
-    plan = bs.decide(olmo_fit, budgets)
-    best = bs.interval(bs.allocate(olmo_fit, budgets))
-    loss = bs.predict(olmo_fit, N=plan.N.values, D=plan.D.values, seed=0)
-    lower, upper = bs.interval(loss).values.T
-    for i, row in enumerate(found.rows):
-        assert row["plan"] == {"N": plan.N[i].item(), "D": plan.D[i].item()}
-        assert row["loss"]["lower"] == lower[i]
-        assert row["loss"]["upper"] == upper[i]
-        assert row["loss"]["median"] == loss.isel(run=i).median().item()
-        assert row["regret"]["mean"] == plan.expected_regret[i].item()
-        assert row["band"]["N"] == plan.N_band[i].values.tolist()
-        assert row["optimum"]["N"] == best.N[i].values.tolist()
-        assert row["extrapolation"] == plan.extrapolation[i].item()
+    """The question's budget from every draw, those of the slider from fewer."""
+    some = [found.rows[0], found.answer, found.rows[-1]]
+    for row in some:
+        fit = olmo_fit if row is found.answer else thinned(olmo_fit)
+        plan = bs.decide(fit, row["budget"], trust=True)
+        best = bs.interval(bs.allocate(fit, row["budget"]))
+        loss = bs.predict(fit, N=plan.N.item(), D=plan.D.item(), seed=0)
+        lower, upper = bs.interval(loss).values
+        # A search over many budgets ends within rounding of a search over one.
+        close = {"rel": 0 if row is found.answer else 1e-6, "abs": 0}
+        told = [*row["plan"].values(), *row["loss"].values(), row["expected"], row["extrapolation"]]
+        wanted = [plan.N.item(), plan.D.item(), lower, loss.median().item(), upper]
+        wanted += [plan.expected_loss.item(), plan.extrapolation.item()]
+        assert told == pytest.approx(wanted, **close)
+        assert row["regret"]["mean"] == pytest.approx(plan.expected_regret.item(), abs=1e-9)
+        assert row["band"]["N"] == pytest.approx(plan.N_band.values.tolist(), rel=1e-6)
+        assert row["optimum"]["N"] == pytest.approx(best.N.values.tolist(), rel=1e-6)
+
+
+def test_fewer_draws_say_nearly_the_same(olmo_fit):
+    few = thinned(olmo_fit)
+    assert 400 <= few.posterior.sizes["chain"] * few.posterior.sizes["draw"] <= 500
+    loss, fewer = (bs.interval(bs.predict(fit, N=7e9, D=1e12, seed=0)) for fit in (olmo_fit, few))
+    assert np.abs(loss - fewer).max() < 0.15 * (loss[1] - loss[0]) / 2
 
 
 def test_the_question_s_budget_is_on_the_slider_among_round_ones(found):
     assert found.answer["budget"] == BUDGET
     budgets = np.array([row["budget"] for row in found.rows])
-    assert 38 <= len(budgets) <= 42
+    assert 22 <= len(budgets) <= 26
     assert (np.diff(budgets) > 0).all()
     assert all(float(f"{x:.2g}") == x for x in budgets if x != BUDGET)
     assert budgets[-1] == pytest.approx(10 * BUDGET)
@@ -90,8 +101,7 @@ def test_the_question_s_budget_is_on_the_slider_among_round_ones(found):
 
 def test_draws_of_a_budget_are_quantiles_of_all(olmo_fit, found):
     row = found.answer
-    loss = bs.predict(olmo_fit, seed=0, **{n: [r["plan"][n] for r in found.rows] for n in "ND"})
-    at = loss.isel(run=found.at).values
+    at = bs.predict(olmo_fit, seed=0, **row["plan"]).values
     for wanted in np.quantile(at, [0.03, 0.4, 0.8]):
         share = np.mean(np.array(row["draws"]) <= wanted)
         assert share == pytest.approx((at <= wanted).mean(), abs=0.006)
@@ -129,8 +139,8 @@ def test_published_coefficients_answer_without_an_interval(tmp_path):
     bs.write_report(fit, tmp_path / "report.html", budget=BUDGET)
     page = (tmp_path / "report.html").read_text()
     plan = bs.decide(fit, BUDGET)
-    assert f"N = {format_number(plan.N.item())}" in page
-    assert "with 90" not in page
+    assert f"a model of {format_number(plan.N.item())} parameters on" in page
+    assert "interval" not in page.split("<h2>")[0].split('class="answer"')[1].split("</p>")[0]
     assert "no uncertainty" in page
     assert "published, " in page
 
@@ -146,24 +156,44 @@ def test_listed_inputs_are_part_of_the_plan(tmp_path):
 # --- words ----------------------------------------------------------------------------------------
 
 
-def test_the_sentence_has_the_plan_the_loss_and_the_interval(found):
+def test_the_sentence_has_the_plan_the_loss_and_how_sure_it_is(olmo_fit, found):
     said = spoken(found, found.answer)["sentence"]
-    loss = found.answer["loss"]
-    assert said.startswith("With 1e+23 FLOP train N = ")
-    assert f"expect a loss of {loss['median']:.4f} nats per token" in said
-    assert f"between {loss['lower']:.4f} and {loss['upper']:.4f} with 90\u00a0% probability" in said
-    # How far that is to be believed is said beside it, as it was measured.
-    assert "if the law holds" not in said
+    plan = bs.decide(olmo_fit, BUDGET)
+    loss = bs.predict(olmo_fit, N=plan.N.item(), D=plan.D.item(), seed=0)
+    low, high = bs.interval(loss).values
+    assert said.startswith(
+        f"Train a model of {format_number(plan.N.item())} parameters on "
+        f"{format_number(plan.D.item())} tokens (1e+23 FLOP)."
+    )
+    assert f"Expect a loss of {loss.median():.3f} nats per token" in said
+    assert f"90\u00a0% interval {low:.3f} to {high:.3f}." in said
+    # A plain fit's interval does not hold as often as it says so far out: that is said with it.
+    assert "held 45 of 100 losses on 27 measured dense series" in said
+    assert "probability" not in said
+
+
+def test_the_budget_s_chips_are_in_the_sentence(olmo_fit):
+    found = found_for(olmo_fit, budget="64 H100 x 21 days at 40% MFU", span=(1e22, 1e23))
+    assert "32.3k H100 hours)" in spoken(found, found.answer)["sentence"]
+
+
+def test_what_the_plan_is_worth_is_against_the_best_run(olmo, found):
+    middle = found.answer["loss"]["median"]
+    assert f"{olmo.loss.min() - middle:.3f} nats less than the best of the 30" in page_of(found)
+
+
+def page_of(found):
+    return html.unescape(re.sub(r"<[^>]+>", "", page(found)))
 
 
 @pytest.mark.parametrize(
     ("plan", "said"),
     [
-        ({"N": 7e9, "D": 2e12}, "N = 7B on D = 2T tokens"),
-        ({"N": 7e9, "D": 2e12, "G": 4.0}, "N = 7B and G = 4 on D = 2T tokens"),
-        ({"experts": 8.0}, "experts = 8"),
+        ({"N": 7e9, "D": 2e12}, "7B parameters on 2T tokens"),
+        ({"N": 7e9, "D": 2e12, "G": 4.0}, "7B parameters and G = 4 on 2T tokens"),
+        ({"experts": 8.0}, "8 experts"),
         ({"N": 1e9, "D_dense": 1e11, "D_upcycled": 1e10},
-         "N = 1B on D_dense = 100B tokens and D_upcycled = 10B tokens"),
+         "1B parameters on 100B tokens before upcycling and 10B tokens after it"),
     ],
 )  # fmt: skip
 def test_plans_in_words(plan, said):
@@ -173,7 +203,7 @@ def test_plans_in_words(plan, said):
 def test_the_page_has_every_part(text):
     titles = re.findall(r"<h2[^>]*>([^<]+)</h2>", text)
     assert titles == ["The plans", "The risk", "Other budgets", "The pictures", "The checks",
-                      "Where this is from"]  # fmt: skip
+                      "Words used here", "Where this is from"]  # fmt: skip
     pictures = re.findall(r'<figure id="(\w+)">', text)
     assert pictures == ["isoflop", "frontier", "fit", "posterior"]
     assert "Is &lt;b&gt; &amp; it worth it?" in text
@@ -242,9 +272,9 @@ def test_a_good_fit_far_out_passes_with_caution(found):
     assert made == {
         "Chains agree": "passed",
         "Enough independent draws": "passed",
-        "Nothing was missed": "passed",
+        "Steps of the sampler": "passed",
         "Within the runs' compute": "caution",
-        "Within the runs' sizes": "caution",
+        "Within the runs' inputs": "caution",
         "Optimum inside bounds": "passed",
         "No pattern in what is left over": "caution",
         "Intervals held on these runs": "not done",
@@ -260,7 +290,7 @@ def test_a_failed_sampler_is_said_at_the_top(olmo_fit, tmp_path):
     tree["sample_stats"] = xr.DataTree(stats.assign(diverging=stats.diverging | True))
     bs.write_report(Fit(dense, tree), tmp_path / "r.html", budget=BUDGET)
     top = (tmp_path / "r.html").read_text().split("<h2>")[0]
-    assert "Nothing was missed: failed." in top
+    assert "Steps of the sampler: failed." in top
 
 
 @pytest.mark.parametrize(
@@ -268,8 +298,8 @@ def test_a_failed_sampler_is_said_at_the_top(olmo_fit, tmp_path):
     [
         ("alike", "Enough independent draws"),
         ("apart", "Chains agree"),
-        ("divergent", "Nothing was missed"),
-        ("missed", "Nothing was missed"),
+        ("divergent", "Steps of the sampler"),
+        ("missed", "Steps of the sampler"),
     ],
 )
 def test_the_report_s_judge_is_that_of_the_verbs(olmo_fit, found, fault, check):
@@ -295,13 +325,13 @@ def test_the_report_s_judge_is_that_of_the_verbs(olmo_fit, found, fault, check):
 
 
 def test_a_budget_within_the_runs_passes(olmo_fit):
-    found = found_for(olmo_fit, budget=5e21)
+    found = found_for(olmo_fit, budget=1e21)
     assert verdicts(found)["Within the runs' compute"] == "passed"
     assert "rests on data near it" in trust(found)
 
 
 def test_what_the_law_leaves_over_is_judged(olmo, olmo_fit, found):
-    table = bs.check_residuals(olmo_fit, prob=0.98, seed=0)
+    table = bs.check_residuals(olmo_fit, prob=0.98, exact=False, seed=0)
     shape, pattern = "Runs scatter as the fit says", "No pattern in what is left over"
     made = {one.name: one for one in checks(found)}
     assert made[shape].verdict == ("passed" if table.ok["LOO-PIT"] else "caution")
@@ -325,7 +355,132 @@ def test_published_coefficients_have_no_residuals():
 
 def test_a_bound_that_decides_is_told(olmo_fit):
     options = dict.fromkeys(("cost", "choose", "fixed")) | {"bounds": {"N": (1e8, 2e9)}}
-    assert verdicts(found_for(olmo_fit, options=options))["Optimum inside bounds"] == "failed"
+    assert verdicts(found_for(olmo_fit, options=options))["Optimum inside bounds"] == "caution"
+
+
+# --- sentences that were false --------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def routed_fit():
+    """A law of experts, fitted to simulated losses of 1 to 64 of them."""
+    rows = [(n, d, e) for n in (1e8, 4e8, 8e8) for d in (1e10, 3e10) for e in (1, 8, 64)]
+    table = pd.DataFrame(rows, columns=["N_active", "D", "experts"])
+    truth = {"A": 20.0, "alpha": 0.1, "gamma": 0.03, "B": 30.0, "beta": 0.12, "sigma": 1.7}
+    return bs.fit(experts, bs.simulate(experts, table, truth, seed=1), method="laplace", seed=1)
+
+
+def test_every_input_of_the_plan_is_held_against_the_runs(routed_fit):
+    options = dict.fromkeys(("cost", "choose", "fixed", "bounds"))
+    found = found_for(
+        routed_fit, budget=5e19, span=(4e19, 6e19),
+        options=options | {"fixed": {"experts": 512, "N_active": 3e8}},
+    )  # fmt: skip
+    (row,) = [one for one in checks(found) if one.name == "Within the runs' inputs"]
+    assert row.verdict == "caution"
+    assert row.words == "In the plan experts = 512 where the runs have 1 to 64."
+    assert "rests on data near it" not in trust(found)
+    assert "experts = 512 where the runs have 1 to 64" in trust(found)
+
+
+def test_a_gain_is_called_less(found):
+    assert more_or_less(-0.0158) == "0.0158 less"
+    assert more_or_less(0.0158) == "0.0158 more"
+    gain = {"factor": 2.0, "plan": found.answer["plan"], "more": -0.0158}
+    assert "0.0158 less" in page_of(replace(found, sizes=[gain]))
+
+
+def test_sizes_outside_the_bounds_asked_for_are_not_offered(olmo_fit):
+    options = dict.fromkeys(("cost", "choose", "fixed")) | {"bounds": {"N": (1e8, 6e9)}}
+    found = found_for(olmo_fit, options=options)
+    assert [one["factor"] for one in found.sizes] == [0.25, 0.5]
+    assert all(one["plan"]["N"] <= 6e9 for one in found.sizes)
+
+
+def test_a_regret_too_small_to_print_is_not_at_most_less_than(found):
+    rows = [{**row, "regret": {"mean": 5e-4, "upper": 1e-5}} for row in found.rows]
+    said = page_of(replace(found, rows=rows))
+    assert "0.0005 nats to that one on average" in said
+    assert "probability less than 0.0001 nats" in said
+    assert "at most less" not in said
+
+
+def test_check_and_report_say_one_thing_at_one_level(olmo_fit, found):
+    from bayescale.checking.residual_checks import LEVEL
+    from bayescale.cli.check import _found
+
+    told = _found(olmo_fit, 0, False, lambda stage: None)["residuals"]
+    assert told["prob"] == LEVEL == found.residuals.attrs["prob"]
+    assert told["reading"] == found.residuals.attrs["reading"]
+    (row,) = [one for one in checks(found) if one.name == "No pattern in what is left over"]
+    assert "98\u00a0% of tables" in row.words
+    assert ("The law misses something" in row.words) == ("law misses" in told["reading"])
+
+
+def test_what_a_design_cannot_tell_is_on_the_first_screen(olmo):
+    one_size = olmo[olmo.N.min() == olmo.N]
+    with pytest.warns(bs.DesignWarning, match="one N"), pytest.warns(bs.FitWarning):
+        fit = bs.fit(dense, one_size, method="laplace", seed=1)
+    found = found_for(fit, budget=1e22)
+    first = page_of(found).split("The plans")[0]
+    assert "All runs have one N" in first
+    # And so wherever an answer rests on it.
+    assert "all runs have one N" in bs.decide(fit, 1e22, trust=True).attrs["not_known"]
+    assert "all runs have one N" in bs.allocate(fit, 1e22).attrs["not_known"]
+
+
+def test_no_literature_is_claimed_where_there_is_none(routed_fit):
+    found = found_for(routed_fit, budget=5e19, span=(4e19, 6e19),
+                      options=dict.fromkeys(("cost", "choose", "bounds"))
+                      | {"fixed": {"experts": 8}})  # fmt: skip
+    said = page(found)
+    assert not routed_fit.law.published
+    assert "The law&#39;s coefficients</h3>" in said
+    assert "published" not in page_of(found)
+    assert "literature" not in said
+
+
+def test_extrapolation_and_a_limit_of_one_s_own_are_no_failure(olmo_fit):
+    options = dict.fromkeys(("cost", "choose", "fixed")) | {"bounds": {"N": (1e8, 2e9)}}
+    found = found_for(olmo_fit, budget=1e25, options=options)
+    assert "failed" not in verdicts(found).values()
+    (row,) = [one for one in checks(found) if one.name == "Optimum inside bounds"]
+    assert row.words.startswith("A limit that was set (N at least 100M and at most 2B) decides")
+    assert 'class="watch caution"' in page(found)
+
+
+def test_a_calibrated_fit_s_left_over_is_not_judged_from_what_is_doubtful(found):
+    table = found.residuals.copy()
+    table.attrs = found.residuals.attrs | {"doubtful": list("abcdefghij")}
+    (row,) = [
+        one
+        for one in checks(replace(found, residuals=table))
+        if one.name == "No pattern in what is left over"
+    ]
+    assert row.verdict == "not done"
+    assert "leans on 10 of 30 runs" in row.words
+
+
+def test_the_ledger_of_forecasts_is_shown(found):
+    ledger = pd.DataFrame([{"made": "2026-01-05", "run": "N = 7B, D = 4T", "median": 2.49,
+                            "lower": 2.45, "upper": 2.53, "loss": 2.483, "pit": 0.4,
+                            "inside": True}])  # fmt: skip
+    said = page_of(replace(found, ledger=ledger))
+    assert "Forecasts and what became of them" in said
+    assert "2.483" in said
+    assert "inside" in said
+
+
+def test_an_architecture_of_other_runs_has_its_odds(olmo, olmo_fit):
+    worse = olmo.assign(loss=olmo.loss + 0.05)
+    other = bs.fit(dense, worse, method="laplace", seed=1)
+    found = found_for({"mine": olmo_fit, "theirs": other}, span=(9e22, 1.1e23))
+    assert [one["name"] for one in found.odds] == ["theirs"] * 3
+    odds = bs.probability(thinned(olmo_fit), thinned(other), [1e22, 1e23, 1e24])
+    assert [one["probability"] for one in found.odds] == odds.probability.values.tolist()
+    assert found.odds[0]["probability"] > 0.9  # by a twentieth of a nat, close to the runs
+    assert "One architecture against another" in page_of(found)
+    assert found_for({"mine": olmo_fit, "again": olmo_fit}, span=(9e22, 1.1e23)).odds == []
 
 
 @pytest.mark.parametrize(
