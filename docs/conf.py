@@ -22,6 +22,7 @@ extensions = [
     "mathml",
     "mermaid",
     "pages",
+    "commands",
 ]
 
 # --- pages in Markdown ----------------------------------------------------------------------------

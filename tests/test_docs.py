@@ -1,10 +1,12 @@
 """The documentation: blocks print what the pages say, commands exist, nothing is left out."""
 
 import contextlib
+import csv
 import io
 import math
 import re
 import shlex
+import sys
 import tomllib
 import warnings
 from pathlib import Path
@@ -129,9 +131,42 @@ def test_all_blocks_of_a_page_run(page):
 @pytest.mark.slow
 @pytest.mark.usefixtures("elsewhere")
 def test_the_blocks_of_the_readme_run():
-    scope, printed = run_page(ROOT / "README.md", slow=True)
-    assert scope["with_depth"].inputs == ("N", "D", "depth")
+    _, printed = run_page(ROOT / "README.md", slow=True)
     assert "coupled predicts these 30 runs" in printed
+
+
+def test_what_the_first_pages_say_was_measured_is_in_the_results():
+    """The shares that README and the site's front page quote are those of the benchmarks."""
+    rows = {}
+    for table, key in (("decisions_summary", None), ("extrapolation_distance", "times_largest")):
+        with (ROOT / "benchmarks" / "results" / f"{table}.csv").open(encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                rows[row["variant"], key and row[key]] = row
+    for page in (ROOT / "README.md", DOCS / "index.md"):
+        said = " ".join(page.read_text(encoding="utf-8").split())
+        for variant in ("calibrated", "textbook"):
+            size = round(100 * float(rows[variant, None]["inside_90"]))
+            loss = round(100 * float(rows[variant, "(3.0, 10.0]"]["inside_90"]))
+            assert f"{size} %" in said
+            assert f"{loss} %" in said
+        assert f"{rows['calibrated', None]['series']} " in said
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) < 150
+
+
+def test_the_page_of_the_command_line_has_every_command_and_option():
+    sys.path.insert(0, str(DOCS / "extensions"))
+    try:
+        from commands import pages
+    finally:
+        sys.path.pop(0)
+    said = "\n".join(pages())
+    for title, command in typer.main.get_command(app).commands.items():
+        assert f"## bayescale {title}\n" in said
+        for one in command.params:
+            assert all(name in said for name in one.opts if name.startswith("--")), one.name
 
 
 def test_the_page_on_adding_a_law_ends_where_it_says(elsewhere):

@@ -2,6 +2,7 @@
 
 ``{example} NAME`` is an example of ``examples/``: its question, prose, figure, output and code.
 ``.. laws::`` is every law of the package: formula, letters, priors and published coefficients;
+``{thumbnails}`` every picture of the gallery;
 ``.. inputs::`` the vocabulary of their inputs. ``{results} FILE.csv`` is a table of
 ``benchmarks/results/``, with a line ``column = heading`` for each column shown.
 """
@@ -53,6 +54,26 @@ class Example(SphinxDirective):
             ":language: python\n:start-at: import sys\n```"
         )
         return self.parse_text_to_nodes("\n\n".join(parts), allow_section_headings=True)
+
+
+class Thumbnails(SphinxDirective):
+    """A picture for each plot and each example, which leads to its page."""
+
+    def run(self) -> list[nodes.Node]:
+        gallery = HERE / "gallery"
+        self.env.note_dependency(str(gallery))
+        grid = nodes.container(classes=["thumbnails"])
+        for path in sorted(gallery.glob("*.svg"), key=lambda one: one.stem.startswith("plot_")):
+            name = path.stem
+            if name.startswith("plot_"):
+                target = f"../plots.html#{name.replace('_', '-')}"
+            else:
+                target = f"{name}.html"
+            words = name.replace("_", " ")
+            picture = nodes.image(uri=f"/gallery/{path.name}", alt=words)
+            link = nodes.reference("", "", picture, refuri=target)
+            grid += nodes.figure("", link, nodes.caption("", words))
+        return [grid]
 
 
 class Inputs(SphinxDirective):
@@ -178,5 +199,6 @@ def setup(app):
     app.add_directive("example", Example)
     app.add_directive("results", Results)
     app.add_directive("inputs", Inputs)
+    app.add_directive("thumbnails", Thumbnails)
     app.add_directive("laws", Laws)
     return {"parallel_read_safe": True}
