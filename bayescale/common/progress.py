@@ -34,11 +34,11 @@ def progress_bar(title: str, show: bool | None = None) -> Iterator[Report]:
     if not terminal:
         started = time.monotonic()
 
-        def line(stage: str, share: float | None = None) -> None:
+        def written(stage: str, share: float | None = None) -> None:
             took = time.monotonic() - started
             print(f"{title}: {stage} ({took:.0f} s so far)", file=sys.stderr, flush=True)
 
-        yield line
+        yield written
         return
     from rich.console import Console
     from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn

@@ -126,7 +126,10 @@ def test_one_s_own_table_takes_the_place_of_the_template(tmp_path):
     said = in_shell(tmp_path, fit).stderr
     assert "read: N from column 'n_params'" in said
     in_shell(tmp_path, report)
-    plan = bs.decide(bs.load_fit(tmp_path / "fit.nc"), 1e23)
+    made = bs.load_fit(tmp_path / "fit.nc")
     page = (tmp_path / "report.html").read_text()
-    assert f"N = {plan.N.item() / 1e9:.3g}B" in page
+    # What ``decide`` refuses is shown as failed, above everything else.
+    assert (": failed.</strong>" in page) == (not bs.diagnose(made).attrs["ok"])
+    plan = bs.decide(made, 1e23, trust=True)
+    assert f"a model of {plan.N.item() / 1e9:.3g}B parameters" in page
     assert "30 runs of runs.csv" in page
