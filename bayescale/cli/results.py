@@ -319,7 +319,7 @@ def note_simulated(document: Mapping[str, Any]) -> None:
 def note_limits(document: Mapping[str, Any], answers: Sequence[Mapping[str, Any]]) -> None:
     """Say which inputs asked about no run is near, and what the runs cannot tell by design."""
     for said in dict.fromkeys(x for one in answers for x in one.get("outside", ())):
-        aside(f"Outside the runs: {said}.")
+        say(f"Outside the runs: {said}.")
     for gap in document["gaps"]:
         say(f"Not known from these runs: {gap}.", "yellow")
 

@@ -645,7 +645,7 @@ def test_decide_in_words(saved):
     assert re.search(r"^With 1e\+24 FLOP train N = \S+B and D = \S+T\.$", text, re.M)
     said = r"Loss to expect: \d\.\d+ nats, 90 % interval \d\.\d+ to \d\.\d+: a new run's"
     assert re.search(said, text)
-    assert "Outside the runs: N = " in done.stderr
+    assert "Outside the runs: N = " in text
     assert re.search(
         r"Any N from \S+ to \S+ \(and D from \S+ to \S+ to match\) costs at most", text
     )
