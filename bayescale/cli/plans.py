@@ -206,7 +206,7 @@ def show_decision(document: Mapping[str, Any]) -> None:
             )
     say_assumptions(document["assumptions"])
     note_simulated(document)
-    note_limits(document, document["budgets"])
+    note_limits(document, document["budgets"], say)
 
 
 def _plan(plan: Mapping[str, float]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -316,12 +316,16 @@ def note_simulated(document: Mapping[str, Any]) -> None:
         say("The losses of the fitted runs were simulated.")
 
 
-def note_limits(document: Mapping[str, Any], answers: Sequence[Mapping[str, Any]]) -> None:
+def note_limits(
+    document: Mapping[str, Any],
+    answers: Sequence[Mapping[str, Any]],
+    tell: Callable[[str], None] = aside,
+) -> None:
     """Say which inputs asked about no run is near, and what the runs cannot tell by design."""
     for said in dict.fromkeys(x for one in answers for x in one.get("outside", ())):
-        say(f"Outside the runs: {said}.")
+        tell(f"Outside the runs: {said}.")
     for gap in document["gaps"]:
-        say(f"Not known from these runs: {gap}.", "yellow")
+        tell(f"Not known from these runs: {gap}.")
 
 
 def times(value: float | None) -> str:
