@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 _HALVINGS = 40  # of a step of the grid
-_JUMP = 0.02  # of a step's gain by which continuations differ where the optimum jumps
+_JUMP = 0.05  # of a step's gain by which the cubic bends where the optimum jumps
 _PER_DECADE = 16  # the cubic between them is then good to 1e-6 of the compute
 _BELOW, _ABOVE, _FARTHEST = 1e-2, 1e2, 1e6
 
@@ -212,31 +212,31 @@ def inverted(log_grid: np.ndarray, loss: np.ndarray, target: np.ndarray) -> np.n
 class _Step:
     """The optimal loss within a step of the grid, which ends at ``at``.
 
-    It is a cubic, but where the optimum jumps from one basin to another within the step: there each
-    basin's loss is continued from its own side, and the better counts.
+    It is a cubic through the four points about it, but where the optimum jumps from one basin to
+    another nearby: there it is a straight line, right at both ends.
     """
 
-    windows: tuple[tuple[np.ndarray, np.ndarray], ...]  # across the step, before it, after it
+    x: np.ndarray
+    y: np.ndarray
+    left: tuple[np.ndarray, np.ndarray]
+    slope: np.ndarray
     jumps: np.ndarray
 
     @classmethod
     def around(cls, log_grid: np.ndarray, loss: np.ndarray, at: np.ndarray) -> _Step:
-        last = len(log_grid) - 4
-        windows = []
-        for first in (at - 2, at - 4, at):
-            window = np.clip(first, 0, last)[..., None] + np.arange(4)
-            windows.append((log_grid[window], np.take_along_axis(loss, window, axis=-1)))
-        before, after = np.maximum(at - 1, 0), at
-        middle = (log_grid[before] + log_grid[after]) / 2
-        gain = np.take_along_axis(loss, np.stack([before, after], axis=-1), axis=-1)
-        apart = np.abs(cubic(*windows[1], middle) - cubic(*windows[2], middle))
-        inside = (at >= 4) & (at <= last)
-        return cls(tuple(windows), inside & (apart > _JUMP * np.abs(gain[..., 0] - gain[..., 1])))
+        window = np.clip(at - 2, 0, len(log_grid) - 4)[..., None] + np.arange(4)
+        x, y = log_grid[window], np.take_along_axis(loss, window, axis=-1)
+        ends = np.stack([np.maximum(at - 1, 0), at], axis=-1)
+        (a, b), losses = np.moveaxis(log_grid[ends], -1, 0), np.take_along_axis(loss, ends, axis=-1)
+        gain = losses[..., 1] - losses[..., 0]
+        bend = np.abs(cubic(x, y, (a + b) / 2) - losses.mean(axis=-1))
+        slope = gain / np.where(b > a, b - a, 1.0)
+        return cls(x, y, (a, losses[..., 0]), slope, bend > _JUMP * np.abs(gain))
 
     def loss(self, at: np.ndarray) -> np.ndarray:
         """Loss at a place each."""
-        across, before, after = (cubic(x, y, at) for x, y in self.windows)
-        return np.where(self.jumps, np.minimum(before, after), across)
+        straight = self.left[1] + self.slope * (at - self.left[0])
+        return np.where(self.jumps, straight, cubic(self.x, self.y, at))
 
 
 def cubic(x: np.ndarray, y: np.ndarray, at: np.ndarray) -> np.ndarray:

@@ -85,8 +85,10 @@ def optimum(
     """
     order = np.argsort(budgets, kind="stable")
     logs = np.log(budgets[order])
-    nodes = np.unique(np.linspace(0, len(order) - 1, _NODES).round().astype(int))
     box, many = space.box(), len(space.listed)
+    # Where a draw has basins of its own, neighbouring budgets do not tell which is the lower.
+    count = _NODES if alike or box.shape[1] > 1 else len(order)
+    nodes = np.unique(np.linspace(0, len(order) - 1, count).round().astype(int))
     size = len(nodes) * many
     x = np.full((box.shape[1], draws, len(nodes), many), np.nan)
     value = np.full((draws, len(nodes), many), np.inf)
