@@ -28,6 +28,7 @@ from bayescale.models import (
     laws,
     repetition,
     sparse,
+    transferred,
     upcycling,
 )
 from bayescale.models.frantar import optimal_sparsity
@@ -145,6 +146,7 @@ EXHAUSTIVE = {
         {"fixed": {"D_upcycled": 1e10}, "choose": {"N": [1e8, 1e9]}},
     ),
     "upcycling": (upcycling, {}),
+    "transferred, sunk": (transferred, {"fixed": {"D_dense": 1e12}, "cost": SUNK}),
     "upcycling, sunk, any": (upcycling, {"cost": SUNK, "bounds": {"D_dense": (1e9, 1e12)}}),
     "upcycling, tokens": (
         upcycling,
