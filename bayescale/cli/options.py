@@ -26,6 +26,7 @@ from bayescale.cli.inputs import number, whole
 from bayescale.common.errors import InputError
 from bayescale.decisions.budgets import Budget
 from bayescale.language.law import Law
+from bayescale.posterior.noise import NOISES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,7 +139,7 @@ Calibrated = Annotated[bool, option(
     "--calibrated", "Fit for predicting beyond the runs: scaled noise and discrepancy.")]
 Noise = Annotated[str | None, option(
     "--noise NOISE", "student_t, normal, scaled, or skewed: badly tuned runs lie above the law.",
-    None, offer.choices("student_t", "normal", "scaled", "skewed"))]
+    None, offer.choices(*NOISES))]
 Method = Annotated[str, option(
     "--method METHOD", "nuts, or laplace: quick and checked.",
     None, offer.choices("nuts", "laplace"))]
