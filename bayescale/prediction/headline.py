@@ -44,7 +44,7 @@ def run_loss(fit: Fit, plans: Mapping[str, Any], *, seed: int = 0) -> xr.DataArr
     >>> from bayescale.models import dense
     >>> fit = bs.published(dense, "besiroglu2024")
     >>> run_loss(fit, {"N": [7e10], "D": [1.4e12]}).round(3).values.ravel().tolist()
-    [1.972]
+    [1.974]
     """
     noisy = fit.about["noise"] is not None
     rows = {name: np.atleast_1d(np.asarray(x, dtype=float)) for name, x in plans.items()}
