@@ -546,3 +546,56 @@ def test_a_rung_off_the_trend_is_named_by_check(tmp_path):
     run("fit", path, "--law", "dense", "-o", fit)
     said = " ".join(run("check", fit, "N=10B", "D=200B").stdout.split())
     assert "Without the 3 runs of N = 20M the loss at N = 10B, D = 200B is" in said
+
+
+def test_badly_tuned_runs_are_said_to_lie_above(tmp_path):
+    table = ladder(sizes=np.geomspace(2e7, 4e9, 8), tokens=(1.5e9, 6e9, 2.5e10, 1e11), noise=0.002)
+    table.loc[[2, 9, 13, 20], "loss"] *= (1.08, 1.12, 1.06, 1.1)
+    path, fit = save(tmp_path / "a.csv", table), tmp_path / "fit.nc"
+    run("fit", path, "--law", "dense", "-o", fit)
+    said = " ".join(run("check", fit).stdout.split())
+    assert "Misfits are mostly upwards: 4 of 32 runs lie far above their prediction" in said
+    assert "--noise skewed" in said
+
+
+def test_sizes_that_a_flat_curve_cannot_tell_apart_are_a_band(tmp_path):
+    compute, shift = (x.ravel() for x in np.meshgrid([1e18, 1e19, 1e20], 2.0 ** np.arange(-2, 3)))
+    n = shift * np.sqrt(compute / 6) / 4
+    tokens = compute / 6 / n
+    rng = np.random.default_rng(1)
+    loss = dense(n, tokens, **TRUTH) * np.exp(0.001 * rng.standard_normal(n.size))
+    table = pd.DataFrame({"flops": compute, "tokens": tokens, "loss": loss.round(4)})
+    path, fit = save(tmp_path / "a.csv", table), tmp_path / "fit.nc"
+    said = run("fit", path, "--law", "dense", "-o", fit).stderr
+    assert "read: N worked out: compute / (6 D), from 'flops', 'tokens'" in said
+    asked = ("decide", fit, "--budget", "1e20", "--within", "0.005")
+    found = json.loads(run(*asked, "--json").stdout)["budgets"][0]
+    band = found["band"]["N"]
+    # By the true law sizes from one end of the band to the other lose some .005 and no more.
+    ends = np.array([band["lower"], band["upper"]])
+    best = min(dense(n, 1e20 / 6 / n, **TRUTH) for n in np.geomspace(1e8, 1e10, 400))
+    lost = dense(ends, 1e20 / 6 / ends, **TRUTH) - best
+    assert (lost > 0.002).all()
+    assert (lost < 0.01).all()
+    assert "costs at most 0.005 nats more" in " ".join(run(*asked).stdout.split())
+
+
+def test_two_short_ladders_are_judged_at_their_own_ratio(tmp_path):
+    sizes, gain = np.array([5e7, 1e8, 2e8, 4e8]), 1.2
+    rng = np.random.default_rng(1)
+    rows = []
+    for recipe, times in (("old", 1.0), ("new", gain**0.5)):
+        loss = dense(sizes * times, 20 * sizes * times, **TRUTH)
+        loss = (loss * np.exp(0.001 * rng.standard_normal(4))).round(4)
+        rows.append(pd.DataFrame({"N": sizes, "D": 20 * sizes, "loss": loss, "recipe": recipe}))
+    path, fit = save(tmp_path / "a.csv", pd.concat(rows)), tmp_path / "fit.nc"
+    run("fit", path, "--law", "dense", "--by", "recipe", "--vary", "A", "--vary", "B", "-o", fit)
+    asked = ("versus", fit, "--budget", "1e20", "--ratio", "20")
+    assert "both at 20 tokens a parameter: new has the lowest loss" in " ".join(
+        run(*asked).stdout.split()
+    )
+    found = json.loads(run(*asked, "--json").stdout)["budgets"][0]["fits"]
+    old, new = (next(one for one in found if one["fit"] == name) for name in ("old", "new"))
+    assert new["best"] > 0.95
+    # What the old recipe needs less than the new: the inverse of the gain.
+    assert old["multiplier"]["lower"] < 1 / gain < old["multiplier"]["upper"]

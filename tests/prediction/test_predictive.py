@@ -50,7 +50,7 @@ def test_the_log_likelihood_is_of_every_run_without_its_weight(calibrated_fit, o
     by_hand = (prior + (rows * weighted.weights).sum(axis=-1, keepdims=True))[:, 0]
     np.testing.assert_allclose(weighted.log_density(u), by_hand, rtol=1e-12)
     assert calibrated_fit.tree["log_likelihood"]["log_loss"].sizes["run"] == len(olmo)
-    assert np.isfinite(bs.compare({"a": calibrated_fit, "b": calibrated_fit}).elpd).all()
+    assert np.isfinite(calibrated_fit.tree["log_likelihood"]["log_loss"]).all()
 
 
 def test_a_saved_fit_predicts_the_same(calibrated_fit, tmp_path):
