@@ -191,8 +191,8 @@ def fit(
         the law than below it, with a scale that depends on compute, for badly tuned small runs;
         the law is then what well-tuned runs scatter about.
     method
-        ``"nuts"``, or ``"laplace"``: importance resampling about the modes, in under a second and
-        with a check of its own (``diagnose``).
+        ``"nuts"``, or ``"laplace"``: importance resampling from a mixture fitted about the modes,
+        without chains and with a check of its own (``diagnose``).
     by, vary, pool
         Column that names each run's group (corpus, architecture, router …) and the coefficients
         that differ between groups: drawn about a shared centre with a learned spread
