@@ -158,7 +158,6 @@ def upcycle(
 def choices(
     fit: opt.FitFile,
     budget: opt.BudgetToSplit,
-    memory: opt.Memory = None,
     trust: opt.Trust = False,
     plans: opt.Plans = opt.Plans(),
     group: opt.Group = None,
@@ -178,9 +177,10 @@ def choices(
       bayescale choices fine.nc --budget 1e23 --choose G=1,2,4,8,16 --fixed expansion=16
 
     JSON: law, noise, published, simulated, calibrated, prob, budget, memory, listed, at_end,
-    assumptions (settings of the cost model) and choices, each with its inputs, total and active
-    parameters, limited (whether memory holds it back), expected_loss, loss, behind (loss over that
-    of the best choice) and probability of being the best.
+    impossible (choices that have no plan within the bounds), assumptions (settings of the cost
+    model) and choices, each with its inputs, total and active parameters, limited (whether memory
+    holds it back), expected_loss, loss, behind (loss over that of the best choice) and probability
+    of being the best.
     """
     from bayescale.cli.inputs import open_one
     from bayescale.cli.rivals import choices_document, show_choices
@@ -189,6 +189,6 @@ def choices(
     options, fitted = plans.options, open_one(fit, law, group)
     with progress_bar("choices") as report:
         report("the best plan of each")
-        found = of_each(fitted, budget.flops, memory=memory, trust=trust, **options)
-    document = choices_document(fitted, found, options, budget.flops, memory, prob)
+        found = of_each(fitted, budget.flops, trust=trust, **options)
+    document = choices_document(fitted, found, options, budget.flops, plans.memory, prob)
     out.show(document, document["choices"], show_choices)

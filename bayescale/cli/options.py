@@ -192,8 +192,8 @@ JudgedAt = Annotated[str, option(
     "--at WHERE", "optimum of every draw, or the plan that decide gives.",
     None, offer.choices("optimum", "plan"))]
 Memory = Annotated[float | None, option(
-    "--memory LIMIT", "The most parameters in all, active or not: 70B, or 640GB at two bytes each. "
-    "Compute alone makes experts that are not used free.", read_memory)]
+    "--memory LIMIT", "Most parameters in all, active or not: 70B, or 640GB at two bytes each. "
+    "Compute alone makes experts that a token leaves unused free.", read_memory)]
 Chip = Annotated[str | None, option(
     "--gpu CHIP", "Also hours of it: 'H100 at 40% MFU' beside every plan.")]
 Span = Annotated[Any, option(
@@ -311,6 +311,7 @@ class Plans:
     fixed: Fixed = None
     choose: Choose = None
     bounds: Bounds = None
+    memory: Memory = None
     cost: Cost = None
 
     @functools.cached_property
@@ -319,9 +320,13 @@ class Plans:
         return {
             "fixed": inputs.single("--fixed", self.fixed or []) or None,
             "choose": inputs.assignments("--choose", self.choose or []) or None,
-            "bounds": inputs.bounds(self.bounds or []) or None,
+            "bounds": inputs.bounds(self.bounds or []) | self._memory or None,
             "cost": inputs.find_cost(self.cost) if self.cost else None,
         }
+
+    @property
+    def _memory(self) -> dict[str, tuple[float, float]]:
+        return {} if self.memory is None else {"memory": (0.0, self.memory)}
 
 
 def with_groups(command: Callable[..., None]) -> Callable[..., None]:

@@ -294,6 +294,7 @@ def choices_document(
         "memory": memory,
         "listed": listed,
         "at_end": list(found.attrs["at_end"]),
+        "impossible": list(found.attrs["impossible"]),
         "best": int(found.attrs["best"]),
         "assumptions": assumptions(fit, plans(fit, **options)),
         "choices": rows,
@@ -326,6 +327,9 @@ def show_choices(document: Mapping[str, Any]) -> None:
         cells += [("full" if row["limited"] else "free")] if limit else []
         table.append(cells)
     show(heads, table)
+    for one in document["impossible"]:
+        which = ", ".join(f"{name} = {format_number(value)}" for name, value in one.items())
+        say(f"{which}: no plan of this budget lies within {'memory' if limit else 'the bounds'}.")
     for name in document["at_end"]:
         why = (
             "and memory is bounded, so what ends it is the list"

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from bayescale.common.errors import InputError
+from bayescale.common.wording import here
 from bayescale.decisions.optimum import Optimum, optimum
 from bayescale.decisions.plan_space import Plans, coordinate
 from bayescale.decisions.plans import check_budget, listed_flops, plans, training_cost
@@ -71,8 +72,9 @@ def allocate(
     bounds
         Lowest and highest value of what is free: of a count; of another input, such as
         ``{"S": (0, 0.9)}``, which then varies continuously; or of a quantity that follows from the
-        inputs, such as ``{"N": (0, 1e11)}`` where the law takes ``N_active`` and ``S``: a limit on
-        memory.
+        inputs, such as ``{"N": (0, 1e11)}`` where the law takes ``N_active`` and ``S``. Memory is
+        ``{"memory": (0, 7e10)}``: the most parameters in all, active or not, whether the law counts
+        them, they follow from its inputs, or only the fitted runs tell them from active ones.
 
     Returns
     -------
@@ -95,6 +97,7 @@ def allocate(
     -----
     AllocationWarning
         If the optimum lies at a bound for some draws (it says which input's and which end), or
+        a listed input that costs nothing has its largest value, or
         a budget is more than a thousand times the cost of the largest fitted run, or the table of
         runs counts compute otherwise than the cost model, by 1.25 times or more.
 
@@ -119,7 +122,9 @@ def allocate(
     budgets, scalar = check_budget(fit, budget, space)
     found = best_plans(fit, space, budgets)
     best = labelled(fit, space, found)
-    warn_at_bound(budgets, ends(space, found.plan))
+    at_ends = ends(space, found.plan)
+    warn_at_bound(budgets, at_ends)
+    warn_unpriced(space, at_ends)
     warn_far(budgets, best.extrapolation.values)
     warn_counted(fit, space)
     return best.squeeze("budget") if scalar else best
@@ -318,7 +323,9 @@ def ends(space: Plans, plan: Mapping[str, Any]) -> dict[tuple[str, str], np.ndar
                 coordinate(known, np.asarray(x, dtype=float))
                 for x in (space.quantity(plan, name), bounds)
             )
-        found[name, "low"], found[name, "high"] = at - low < _AT_END, high - at < _AT_END
+        held = space.memory is not None and name == "N" and bounds[1] == space.memory
+        found[name, "low"] = at - low < _AT_END
+        found["memory" if held else name, "high"] = high - at < _AT_END
     for name, values in space.choices.items():
         found[name, "low"], found[name, "high"] = (
             plan[name] == end for end in (values.min(), values.max())
@@ -349,6 +356,25 @@ def warn_at_bound(
         f"{share[most]:.2%} of draws{f', and in fewer at {others} others' if others else ''}: "
         f"{', '.join(named)}; there the bound decides, not the runs: widen bounds= or choose=, or "
         "choose another budget",
+        AllocationWarning,
+        stacklevel=stacklevel,
+    )
+
+
+def warn_unpriced(space: Plans, found: Iterable[tuple[str, str]], *, stacklevel: int = 3) -> None:
+    """Say so where the largest of a list was taken because nothing grows with it."""
+    names = [
+        name
+        for name, end in found
+        if end == "high" and name in space.choices and name not in space.arguments
+    ]
+    if not names or space.memory is not None:
+        return
+    remedy = here(python="bounds={'memory': (0, 7e10)}", prompt="--memory 70B or --memory 640GB")
+    warnings.warn(
+        f"{' and '.join(names)}: the largest value listed is taken, which costs no more compute "
+        "than the least, and memory is not limited: the list decided, not the runs; say how many "
+        f"parameters there is room for: {remedy}",
         AllocationWarning,
         stacklevel=stacklevel,
     )

@@ -20,6 +20,7 @@ from bayescale.decisions.allocation import (
     told_of,
     warn_counted,
     warn_far,
+    warn_unpriced,
 )
 from bayescale.decisions.bands import band_ends
 from bayescale.decisions.optimum import Optimum, optimum
@@ -97,7 +98,8 @@ def decide(
     Warns
     -----
     AllocationWarning
-        If the plan lies at a bound, or a budget is more than a thousand times the cost of the
+        If the plan lies at a bound, a listed input that costs nothing has its largest value, or a
+        budget is more than a thousand times the cost of the
         largest fitted run.
 
     Notes
@@ -133,9 +135,9 @@ def decide(
         bounds=bounds,
     )
     budgets = np.atleast_1d(plan.budget.values)
-    _warn_at_bound(
-        budgets, ends(space, {n: plan[n].values.reshape(1, -1) for n in space.law.inputs})
-    )
+    found = ends(space, {n: plan[n].values.reshape(1, -1) for n in space.law.inputs})
+    _warn_at_bound(budgets, found)
+    warn_unpriced(space, found)
     warn_far(budgets, np.atleast_1d(plan.extrapolation.values))
     warn_counted(fit if isinstance(fit, Fit) else next(iter(fit.members.values())), space)
     return plan

@@ -13,12 +13,7 @@ import xarray as xr
 from bayescale.common.errors import InputError
 from bayescale.decisions.allocation import AllocationWarning
 from bayescale.decisions.decision import decide
-from bayescale.decisions.parameter_counts import (
-    active_parameters,
-    total_parameters,
-    total_per_active,
-)
-from bayescale.decisions.plan_space import Plans
+from bayescale.decisions.parameter_counts import active_parameters, total_parameters
 from bayescale.decisions.plans import plans
 from bayescale.fitting.averaging import Average
 from bayescale.fitting.fits import Fit
@@ -30,7 +25,6 @@ def choices(
     fit: Fit,
     budget: float,
     *,
-    memory: float | None = None,
     cost: Callable[..., Any] | None = None,
     choose: Mapping[str, Sequence[float]] | None = None,
     fixed: Mapping[str, float] | None = None,
@@ -49,28 +43,26 @@ def choices(
         A fit of a law with listed inputs, such as experts, G or S.
     budget
         Training FLOPs.
-    memory
-        The most parameters that a plan may have in all, active or not. Where the law does not count
-        them they follow from its inputs, or from the fitted runs' total over active parameters at
-        each number of experts.
     cost, choose, fixed, bounds, trust
-        As for :func:`bayescale.decide`.
+        As for :func:`bayescale.decide`; ``bounds={"memory": (0, 7e10)}`` is the most parameters
+        that a plan may have in all.
 
     Returns
     -------
     xarray.Dataset
         Over ``choice``: every input of the law in the choice's plan of least expected loss,
         ``total`` and ``active`` parameters (NaN where they do not follow), ``expected_loss``,
-        ``probability`` that the choice is the best of them, and ``limited``, whether ``memory``
-        holds its plan back. Over chain, draw and choice: ``loss``, and ``behind``, by how much it
+        ``probability`` that the choice is the best of them, and ``limited``, whether memory holds
+        its plan back. Over chain, draw and choice: ``loss``, and ``behind``, by how much it
         is above the loss of the choice of least expected loss. ``attrs`` name that choice
-        (``best``), the listed inputs (``listed``), and those of which it takes the last value that
-        is listed (``at_end``).
+        (``best``), the listed inputs (``listed``), those of which it takes the last value that
+        is listed (``at_end``), and which choices have no plan within the bounds (``impossible``).
 
     Raises
     ------
     InputError
-        If nothing is listed, total parameters do not follow, or a plan makes no sense.
+        If nothing is listed, no choice has a plan, total parameters do not follow though memory is
+        limited, or a plan makes no sense.
 
     Examples
     --------
@@ -93,27 +85,30 @@ def choices(
             "choose={'experts': [8, 16, 32]}"
         )
     combinations = list(itertools.product(*(space.choices[name] for name in names)))
-    found = []
+    found, impossible = [], []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for values in combinations:
             choice = dict(zip(names, map(float, values), strict=True))
-            found.append(_best_of(fit, budget, choice, memory, trust, choose, options))
-    for message in dict.fromkeys(str(w.message) for w in caught if _worth_saying(w, memory)):
+            try:
+                found.append(_best_of(fit, budget, choice, trust, choose, options))
+            except InputError as error:
+                if error.code != "no-plan" or len(impossible) == len(combinations) - 1:
+                    raise
+                impossible.append(choice)
+    # Of the limit on memory a column says which choices it holds back.
+    said = [str(one.message) for one in caught]
+    for message in dict.fromkeys(x for x in said if "memory at its high end" not in x):
         warnings.warn(message, AllocationWarning, stacklevel=2)
-    return _together(names, found)
-
-
-def _worth_saying(one: warnings.WarningMessage, memory: float | None) -> bool:
-    """Whether a warning is not of the limit on memory, which has a column of its own."""
-    return memory is None or "lies at a bound" not in str(one.message)
+    table = _together(names, found)
+    table.attrs["impossible"] = impossible
+    return table
 
 
 def _best_of(
     fit: Fit,
     budget: float,
     choice: Mapping[str, float],
-    memory: float | None,
     trust: bool,
     choose: Mapping[str, Sequence[float]] | None,
     options: Mapping[str, Any],
@@ -122,36 +117,13 @@ def _best_of(
     others = {name: values for name, values in (choose or {}).items() if name not in choice}
     given = dict(options) | {"choose": others or None}
     given["fixed"] = dict(options["fixed"] or {}) | dict(choice)
-    limit: tuple[str, float] | None = None
-    if memory is not None:
-        limit = _limit(fit, plans(fit, **given), choice, memory)
-        own = dict(options["bounds"] or {})
-        low, high = own.get(limit[0], (1e4, np.inf))
-        given["bounds"] = own | {limit[0]: (low, min(high, limit[1]))}
     plan = decide(fit, float(budget), trust=trust, **given)
     space = plans(fit, **given)
     at = {name: float(plan[name]) for name in fit.law.inputs}
     counts = total_parameters(fit, space, at), active_parameters(space, at)
     total, active = (np.nan if value is None else float(value) for value in counts)
-    held = limit is not None and memory is not None and total > memory * (1 - 1e-4)
+    held = space.memory is not None and total > space.memory * (1 - 1e-4)
     return plan.assign(total=total, active=active, limited=held)
-
-
-def _limit(fit: Fit, space: Plans, choice: Mapping[str, float], memory: float) -> tuple[str, float]:
-    """The input or derived quantity that a limit on all parameters bounds, and the bound."""
-    if not (np.isfinite(memory) and memory > 0):
-        raise InputError(f"memory is a number of parameters above zero, not {memory!r}")
-    some = dict.fromkeys(space.law.inputs, 0.5)
-    if total_parameters(fit, space, some | dict(choice)) is None:
-        raise InputError(
-            f"total parameters do not follow from {', '.join(space.law.inputs)}, nor from the "
-            "fitted runs, which lack N and N_active at each number of experts; bound what the law "
-            "counts instead: bounds={...}"
-        )
-    whole = "N" in space.law.inputs or "S" in space.law.inputs
-    if whole:
-        return "N", memory
-    return "N_active", memory / float(total_per_active(fit, choice))  # type: ignore[arg-type]
 
 
 def _together(names: Sequence[str], found: Sequence[xr.Dataset]) -> xr.Dataset:

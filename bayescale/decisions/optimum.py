@@ -120,7 +120,8 @@ def optimum(
     if impossible.any():
         raise InputError(
             f"no plan of {budgets[order][impossible][0]:.3g} FLOP lies within the bounds "
-            f"{dict(space.bounds)}; widen bounds=, change what is fixed, or choose another budget"
+            f"{dict(space.bounds)}; widen bounds=, change what is fixed, or choose another budget",
+            code="no-plan",
         )
     back = np.argsort(order, kind="stable")
     at, which = best.x[..., back], best.listed[:, back]

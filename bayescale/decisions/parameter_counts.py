@@ -11,16 +11,17 @@ from bayescale.cost import granular_flops
 from bayescale.decisions.plan_space import Plans
 from bayescale.fitting.fits import Fit
 from bayescale.language.columns import derive
-from bayescale.language.variables import VARIABLES
+from bayescale.language.law import Law
+from bayescale.language.variables import VARIABLES, variable
 
-__all__ = ["active_parameters", "total_parameters", "total_per_active"]
+__all__ = ["active_parameters", "counts_all", "total_parameters", "total_per_active"]
 
 
 def total_parameters(fit: Fit, space: Plans, plan: Mapping[str, Any]) -> Any | None:
     """All parameters of a plan; None where they do not follow from it or from the runs."""
-    if _counts_all(space):
+    if counts_all(space.law):
         return plan["N"]
-    found = derive("N", plan)
+    found = None if "N" in space.law.inputs else derive("N", plan)
     if found is None and "N_active" in plan:
         ratio = total_per_active(fit, plan)
         found = None if ratio is None else ratio * plan["N_active"]
@@ -34,9 +35,9 @@ def active_parameters(space: Plans, plan: Mapping[str, Any]) -> Any | None:
     if space.cost is granular_flops:
         # 12 of 8 E + 4 parts: attention, and as much of the experts as the dense layer has.
         return plan["N"] * 12.0 / (8.0 * space.settings["expansion"] + 4.0)
-    if _counts_all(space) and set(space.law.inputs) <= {"N", "D", "D_unique"}:
+    if counts_all(space.law) and set(space.law.inputs) <= {"N", "D", "D_unique"}:
         return plan["N"]
-    return derive("N_active", plan) if _counts_all(space) else None
+    return derive("N_active", plan) if counts_all(space.law) else None
 
 
 def total_per_active(fit: Fit, plan: Mapping[str, Any]) -> Any | None:
@@ -59,6 +60,8 @@ def total_per_active(fit: Fit, plan: Mapping[str, Any]) -> Any | None:
     return 1.0 + each * (count - 1.0)
 
 
-def _counts_all(space: Plans) -> bool:
-    """Whether the law's N is all parameters: by its own words it may be a dense parent's."""
-    return "N" in space.law.inputs and space.known("N").aliases == VARIABLES["N"].aliases
+def counts_all(law: Law) -> bool:
+    """Whether a law's N is all parameters: by its own words it may be a dense parent's."""
+    if "N" not in law.inputs:
+        return False
+    return variable("N", law.variables).aliases == VARIABLES["N"].aliases

@@ -55,6 +55,10 @@ class Plans:
         Further inputs that vary continuously.
     derived
         Quantities that follow from the inputs and are held within bounds.
+    per_active
+        All parameters of a plan over its active ones, where only the fitted runs know them.
+    memory
+        Most parameters that a plan may have in all, if that was said.
     """
 
     law: Law
@@ -67,6 +71,8 @@ class Plans:
     bounds: Mapping[str, tuple[float, float]]
     others: tuple[str, ...] = ()
     derived: tuple[str, ...] = ()
+    per_active: Callable[[Mapping[str, Any]], Any] | None = None
+    memory: float | None = None
 
     @property
     def continuous(self) -> tuple[str, ...]:
@@ -148,7 +154,14 @@ class Plans:
 
     def quantity(self, plan: Mapping[str, Any], name: str) -> Any:
         """An input of a plan, or what is derived from its inputs."""
-        return plan[name] if name in plan else derive(name, plan)
+        return plan[name] if name in plan else self._follows(name, plan)
+
+    def _follows(self, name: str, given: Mapping[str, Any]) -> Any | None:
+        """A quantity worked out from inputs; None where they do not suffice."""
+        found = derive(name, given)
+        if found is None and name == "N" and self.per_active and "N_active" in given:
+            found = self.per_active(given) * given["N_active"]
+        return found
 
     def place(
         self, budget: Any, listed: Mapping[str, Any], x: np.ndarray
@@ -239,7 +252,7 @@ class Plans:
 
         def derived(name: str, end: float, sign: float) -> Callable[[Any], Any]:
             def excess(x: Any) -> Any:
-                value = derive(name, given(x))
+                value = self._follows(name, given(x))
                 if value is None:  # It depends on the balance too.
                     value = self.quantity(self._at(budget, listed, np.array([x, *others])), name)
                 if _scale(self.known(name)) == "log":

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from bayescale.common.errors import InputError
+from bayescale.decisions.parameter_counts import counts_all, total_per_active
 from bayescale.decisions.plan_space import Plans, coordinate, value_at
 from bayescale.fitting.fits import Fit
 from bayescale.language.columns import check_values, derive
@@ -43,8 +44,12 @@ def plans(
     }
     lists = {name: _numbers("choose", name, values) for name, values in (choose or {}).items()}
     bounds = dict(bounds or {})
+    per_active = None
+    memory = _memory(bounds)
+    if memory is not None:
+        per_active = _hold(fit, memory, fixed, lists, bounds)
     arguments = tuple(inspect.signature(cost).parameters)
-    derived = _check_names(law, arguments, lists, fixed, bounds)
+    derived = _check_names(law, arguments, lists, fixed, bounds, ("N",) if per_active else ())
     for name, values in [*lists.items(), *fixed.items()]:
         check_values(name, values, extra=law.variables)
         _check_whole(law, name, np.atleast_1d(values))
@@ -95,6 +100,8 @@ def plans(
         others=tuple(free[1:]),
         bounds={n: _limits(law, n, bounds) for n in (*free, balance, *derived)},
         derived=derived,
+        per_active=per_active,
+        memory=memory,
     )
     for listed in space.listed:
         _check_cost(space, listed)
@@ -107,17 +114,65 @@ def plans(
     return space
 
 
+def _memory(bounds: dict[str, Any]) -> float | None:
+    """The most parameters in all, which is taken out of the bounds."""
+    if "memory" not in bounds:
+        return None
+    given = bounds.pop("memory")
+    try:
+        low, high = map(float, given)
+    except (TypeError, ValueError):
+        raise InputError(f"bounds['memory'] are two numbers, not {given!r}") from None
+    if low > 1 or not (np.isfinite(high) and high > 0):
+        raise InputError(
+            "bounds['memory'] are the most parameters that a plan may have in all, active or not, "
+            f"such as (0, 7e10), not ({low:g}, {high:g})"
+        )
+    return high
+
+
+def _hold(
+    fit: Fit,
+    memory: float,
+    fixed: Mapping[str, float],
+    lists: dict[str, np.ndarray],
+    bounds: dict[str, Any],
+) -> Callable[[Mapping[str, Any]], Any] | None:
+    """Bound all parameters by memory; how they follow, where only the fitted runs tell."""
+    law, some = fit.law, dict.fromkeys(fit.law.inputs, 0.5)
+    if counts_all(law) and ("N" in fixed or "N" in lists):
+        sizes = lists.get("N", np.atleast_1d(fixed.get("N", np.nan)))
+        if not (sizes <= memory).any():
+            raise InputError(f"N = {sizes.min():.4g} is above the limit on memory, {memory:.4g}")
+        if "N" in lists:
+            lists["N"] = sizes[sizes <= memory]
+        return None
+    by_inputs = counts_all(law) or ("N" not in law.inputs and derive("N", some) is not None)
+    by_runs = total_per_active(fit, dict.fromkeys(law.inputs, 2.0)) is not None
+    if not (by_inputs or by_runs):
+        raise InputError(
+            f"total parameters do not follow from {', '.join(law.inputs)}, nor from the fitted "
+            "runs, which lack N and N_active at each number of experts; bound what the law "
+            "counts instead of memory: bounds={...}"
+        )
+    low, high = bounds.get("N", (0.0, np.inf))
+    bounds["N"] = low, min(high, memory)
+    return None if by_inputs else lambda plan: total_per_active(fit, plan)
+
+
 def _check_names(
     law: Law,
     arguments: tuple[str, ...],
     lists: Mapping[str, Any],
     fixed: Mapping[str, Any],
     bounds: Mapping[str, Any],
+    of_runs: tuple[str, ...],
 ) -> tuple[str, ...]:
     """Refuse names that mean nothing here; the bounded quantities that follow from the inputs."""
     known = (*law.inputs, *arguments)
     some = dict.fromkeys(law.inputs, 0.5)
     follows = tuple(n for n in VARIABLES if n not in law.inputs and derive(n, some) is not None)
+    follows += of_runs
     for what, name in [*(("choose", n) for n in lists), *(("fixed", n) for n in fixed)]:
         if name not in known:
             raise InputError(

@@ -101,6 +101,24 @@ def test_how_many_experts(saved):
     assert sum(one["probability"] for one in free["choices"]) == pytest.approx(1.0)
     assert "512 is the largest listed, and nothing that was priced grows" in run(*asked).stdout
     assert all(one["total"] > one["active"] for one in free["choices"])
+    within = document(*asked, "--memory", "40GB")
+    assert within["memory"] == 2e10
+    assert [one["experts"] for one in within["choices"]] == [8, 32]
+    assert within["impossible"] == [{"experts": 128}, {"experts": 512}]
+    assert (
+        "experts = 128: no plan of this budget lies within memory."
+        in run(*asked, "--memory", "40GB").stdout
+    )
+
+
+@pytest.mark.parametrize("command", ["allocate", "decide"])
+def test_memory_is_an_option_of_plans(saved, command):
+    asked = (command, saved / "routed.nc", "--budget", "1e21", "--fixed", "D=130B")
+    asked += ("--choose", "experts=8,32,128,512") + ("--trust",) * (command == "decide")
+    free, within = run(*asked), run(*asked, "--memory", "40GB")
+    assert "say how many parameters there is room for: --memory 70B" in free.stderr
+    assert "512" in free.stdout
+    assert "512" not in within.stdout
 
 
 def test_fine_experts_name_what_their_cost_model_takes(folder):

@@ -50,10 +50,58 @@ def test_more_experts_are_free_until_memory_is_said(routed):
     assert float((found.total / found.active)[-1]) == pytest.approx(ratio, rel=0.05)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_choices_that_memory_has_no_room_for_are_named(routed):
+    # The tokens are given, so that the budget sets the size: 8 and 32 experts of it fit.
+    options = {"choose": {"experts": [8, 32, 128, 512]}, "fixed": {"D": 1.3e11}, "trust": True}
+    room = {"bounds": {"memory": (0, 2e10)}}
+    found = bs.choices(routed, 1e21, **options, **room)
+    assert found.experts.values.tolist() == [8, 32]
+    assert [one["experts"] for one in found.attrs["impossible"]] == [128, 512]
+    assert (found.total < 2e10).all()
+    assert bs.decide(routed, 1e21, **options, **room).experts.item() == 32
+    with pytest.raises(bs.InputError, match="no plan of 1e"):
+        bs.choices(routed, 1e21, **options, bounds={"memory": (0, 1e9)})
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_memory_bounds_what_only_the_runs_tell():
+    """Of a law in active parameters and experts, all parameters follow from the runs alone."""
+    runs = bs.load_runs("marin_moe").query("recipe == 'experts'")
+    fit = bs.prior(experts, runs, draws=20, seed=1)
+    options = {"choose": {"experts": [64, 256]}}
+    free = bs.allocate(fit, 1e21, **options)
+    best = bs.allocate(fit, 1e21, **options, bounds={"memory": (0, 5e9)})
+    ratio = (runs.N / runs.N_active).groupby(runs.experts).median()
+    total = best.N_active * np.where(best.experts == 64, ratio[64], ratio[256])
+    assert (total < 5.1e9).all()
+    assert float((best.loss - free.loss).min()) > -1e-9
+    assert best.at_bound.item() > 0.5
+
+
+def test_the_largest_of_a_list_that_costs_nothing_is_said_to_be_the_lists(routed):
+    options = {"choose": {"experts": [8, 32]}, "fixed": {"D": 1.3e11}}
+    for verb in (bs.decide, bs.allocate):
+        with pytest.warns(bs.AllocationWarning, match="the list decided, not the runs"):
+            verb(routed, 1e21, **options)
+
+
+def test_memory_of_a_dense_parent_is_not_what_is_asked():
+    runs = bs.load_runs("liew2025").query("experts == 8 and top_k == 2")
+    fit = bs.prior(transferred, runs, draws=2, seed=1)
+    with pytest.raises(bs.InputError, match="total parameters do not follow"):
+        bs.allocate(fit, 1e21, bounds={"memory": (0, 1e10)})
+    with pytest.raises(bs.InputError, match="the most parameters that a plan may have"):
+        bs.allocate(FINE, 1e21, choose=LISTED, bounds={"memory": (1e9, 1e10)})
+    with pytest.raises(bs.InputError, match="above the limit on memory"):
+        bs.allocate(FINE, 1e21, choose=LISTED, fixed={"N": 2e10}, bounds={"memory": (0, 1e10)})
+
+
 def test_memory_bounds_all_parameters():
     fit = bs.published(sparse, "hossain2025_moe")
     options = {"choose": {"S": [0.0, 0.5, 0.9, 0.98]}}
-    free, held = (bs.choices(fit, 1e22, memory=x, **options) for x in (None, 2e10))
+    free = bs.choices(fit, 1e22, **options)
+    held = bs.choices(fit, 1e22, bounds={"memory": (0, 2e10)}, **options)
     assert (held.total <= 2e10 * (1 + 1e-6)).all()
     assert held.limited.values.tolist() == (free.total > 2e10).values.tolist()
     assert (held.expected_loss >= free.expected_loss - 1e-9).all()
@@ -66,7 +114,7 @@ def test_what_cannot_be_listed_or_bounded_is_refused():
         bs.choices(
             bs.published(clark, "clark2022_hash"),
             1e22,
-            memory=1e11,
+            bounds={"memory": (0, 1e11)},
             choose={"experts": [8, 64]},
             fixed={"D": 1.3e11},
         )
