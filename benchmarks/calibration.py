@@ -3,9 +3,10 @@
 For each law, coefficients and noise are drawn from their priors, losses from the law and the noise,
 and the law is fitted by NUTS. The rank of each true coefficient among the posterior's draws is then
 uniform (Talts et al. 2018, arXiv:1804.06788). A chi-square test in ten bins asks whether it is, and
-its p-values, Holm-corrected over all coefficients, should stay above 0.01.
+its p-values, Holm-corrected over all coefficients, should stay above 0.01. The same of fits with
+discrepancy, by group, and of both: there the truth has the components that runs see, and groups.
 
-    python benchmarks/calibration.py [--simulations 200] [LAW ...]
+    python benchmarks/calibration.py [--simulations 200] [FIT ...]
 
 writes a row for each coefficient to benchmarks/results/calibration.csv, and docs/calibration.svg.
 """
@@ -25,8 +26,10 @@ import pandas as pd
 from made_with import keep
 from scipy import stats
 
+import bayescale as bs
 from bayescale.models import laws
 from bayescale.posterior.density import Problem, log_posterior
+from bayescale.posterior.discrepancy import bent
 from bayescale.posterior.noise import run_scale
 from bayescale.posterior.problem import problem
 from bayescale.sampling.modes import find_mode
@@ -46,6 +49,15 @@ LEVELS = {
     "G": [1.0, 4.0, 16.0],
     "experts": [1.0, 8.0, 64.0],
 }
+#: Fits beside that of each law as it is: the law, and options of `bs.fit`.
+BY_GROUP = {"by": "corpus", "vary": ("E", "A")}
+OTHERS = {
+    "coupled, calibrated": ("coupled", dict(bs.CALIBRATED)),
+    "dense, calibrated": ("dense", dict(bs.CALIBRATED)),
+    "sparse, calibrated": ("sparse", dict(bs.CALIBRATED)),
+    "dense, by group": ("dense", BY_GROUP),
+    "coupled, calibrated, by group": ("coupled", BY_GROUP | bs.CALIBRATED),
+}
 
 
 class AtUnitLoss(Problem):
@@ -63,15 +75,26 @@ def at_unit_loss(task):
 
 def design(law):
     rows = itertools.product(*(LEVELS[name] for name in law.inputs))
-    return pd.DataFrame(rows, columns=list(law.inputs)).assign(loss=1.0)
+    runs = pd.DataFrame(rows, columns=list(law.inputs)).assign(loss=1.0)
+    return runs.assign(corpus=np.array(["a", "b", "c"])[np.arange(len(runs)) % 3])
 
 
 def simulate(task, rng):
     """Coefficients from their priors, and losses; drawn again where a loss is not above zero."""
     while True:
         c = {n: prior.sample(rng, (1, 1)) for n, prior in task.coordinates.priors.items()}
+        if task.groups:
+            c |= task.groups.sample(rng, c, task.loss_scale)
+        c |= {name: rng.standard_normal((1, 1)) for name in task.normals}
+        by_run = {n: c[n] for n in task.priors if n in c}
+        for n in set(task.priors) - set(by_run):
+            by_run[n] = np.hstack([c[f"{n}_{i}"] for i in task.groups.member])
         with np.errstate(all="ignore"):
-            mean = task.law(**task.scaled_inputs, **{n: c[n] for n in task.priors})[0]
+            if task.field:
+                g = task.field.value(c, c, task.data)
+                mean = bent(task.law, task.scaled_inputs, by_run, g)[0]
+            else:
+                mean = task.law(**task.scaled_inputs, **by_run)[0]
             p = {n: x[0] for n, x in c.items()}
             scale = run_scale(task.noise, p, task.data)
             noise = task.noise.draw(rng, mean.shape, scale, p)
@@ -80,10 +103,11 @@ def simulate(task, rng):
             return {n: x.item() for n, x in c.items()}, loss
 
 
-def ranks(name, simulations, seed, noise="student_t"):
+def ranks(name, simulations, seed, **options):
     """Ranks of the true coefficients among draws of the posterior, by simulation."""
-    law = laws()[name]
-    task = at_unit_loss(problem(law, design(law), noise=noise))
+    of, known = OTHERS.get(name, (name, {}))
+    law = laws()[of]
+    task = at_unit_loss(problem(law, design(law), **(known | options)))
     found = []
     for i in range(simulations):
         rng = np.random.default_rng([seed, i])
@@ -112,7 +136,7 @@ def uniformity(found):
 
 
 def picture(every, path):
-    """For each law the share of ranks up to each, less what is expected, with a 90 % band."""
+    """For each fit the share of ranks up to each, less what is expected, with a 90 % band."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -142,10 +166,13 @@ def picture(every, path):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--simulations", type=int, default=200)
-    parser.add_argument("laws", nargs="*")
+    parser.add_argument("fits", nargs="*")
     asked = parser.parse_args()
     # Laws of many coefficients take longest and go first, so that no core waits at the end.
-    chosen = asked.laws or sorted(laws(), key=lambda name: -len(laws()[name].coefficients))
+    chosen = asked.fits or [
+        *OTHERS,
+        *sorted(laws(), key=lambda name: -len(laws()[name].coefficients)),
+    ]
     rows, every = [], {}
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
         waiting = {pool.submit(ranks, name, asked.simulations, 1): name for name in chosen}
@@ -154,16 +181,16 @@ def main():
             every[name] = found
             p = uniformity(found)
             rows += [
-                {"law": name, "coefficient": c, "simulations": len(found), "p": x,
+                {"fit": name, "coefficient": c, "simulations": len(found), "p": x,
                  "mean_rank": found[c].mean() / KEPT}
                 for c, x in p.items()
             ]  # fmt: skip
             print(f"{name}: least p {min(p.values()):.3f} ({min(p, key=p.get)})", flush=True)
-    table = pd.DataFrame(rows).sort_values("law", kind="stable", ignore_index=True)
+    table = pd.DataFrame(rows).sort_values("fit", kind="stable", ignore_index=True)
     order = table.p.argsort()
     holm = (table.p.iloc[order] * np.arange(len(table), 0, -1)).cummax().clip(upper=1.0)
     table["p_holm"] = holm.reindex(table.index)
-    if not asked.laws:
+    if not asked.fits:
         keep(table, "calibration.csv", index=False, float_format="%.4g")
         picture(every, HERE.parent / "docs" / "calibration.svg")
     print(f"{len(table)} coefficients; least Holm-corrected p {table.p_holm.min():.3f}")

@@ -5,7 +5,7 @@
 
 The first lists each table with the command that makes it, and whether it is older than the code.
 A study writes its tables by `keep`, which notes in results/made_with.csv a hash of the code it
-measured: the bodies of the package's modules that the study goes through, without comments and
+measured: the bodies of the package's modules that the study's imports lead to, without comments and
 docstrings. The second notes that tables were measured with the package as a commit has it. The
 docs say of a table that is older than the code that it is; a test holds that.
 """
@@ -27,32 +27,61 @@ ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 MANIFEST = RESULTS / "made_with.csv"
 
-_SAMPLED = ("language", "models", "posterior", "sampling")
-_FITTED = (*_SAMPLED, "fitting", "prediction")
-#: The rooms that each study goes through.
-ROOMS = {
-    "allocation": (*_FITTED, "decisions"),
-    "calibration": _SAMPLED,
-    "decision_coverage": (*_FITTED, "decisions"),
-    "diagnostics": _FITTED,
-    "extrapolation": (*_FITTED, "checking"),
-    "floor_prior": (*_FITTED, "checking"),
-    "law_recovery": (*_FITTED, "checking"),
-    "next_runs": (*_FITTED, "decisions"),
-    "recovery": _FITTED,
-    "residual_checks": (*_FITTED, "checking"),
-    "sparse_extrapolation": (*_FITTED, "checking"),
-    "speed": (*_FITTED, "decisions"),
-}
+#: What every module uses and no figure depends on: errors, progress, files.
+UNMEASURED = ROOT / "bayescale" / "common"
 
 
 def modules(study, root=ROOT):
-    """Files of the package that a study's results depend on."""
-    found = []
-    for room in ROOMS[study]:
-        folder = root / "models" if room == "models" else root / "bayescale" / room
-        found += sorted(folder.rglob("*.py"))
+    """Files of the package that a study's imports lead to."""
+    front = _imports(root / "bayescale" / "__init__.py", root, typed=True)
+    found, waiting = set(), _of_script(RESULTS.parent / f"{study}.py", front)
+    while waiting:
+        path = _file(*waiting.pop(), root)
+        if path and path not in found and (root / UNMEASURED.relative_to(ROOT)) not in path.parents:
+            found.add(path)
+            waiting += _imports(path, root).values()
+    return sorted(found)
+
+
+def _of_script(path, front):
+    """What a study imports of the package, also as `bs.fit` and by other scripts of its folder."""
+    tree = ast.parse(path.read_bytes())
+    found = [(m, n) for m, n, _ in _named(tree) if m.startswith("bayescale.")]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and getattr(node.value, "id", "") == "bs":
+            found += [front[node.attr]] if node.attr in front else []
+    for other in {module for module, _, _ in _named(tree)} - {"made_with", path.stem}:
+        if (path.parent / f"{other}.py").is_file():
+            found += _of_script(path.parent / f"{other}.py", front)
     return found
+
+
+def _imports(path, root, typed=False):
+    """Module and name of all that a module imports of the package; `typed` adds types alone."""
+    tree = ast.parse(path.read_bytes())
+    return {as_: (m, n) for m, n, as_ in _named(tree, typed) if m.startswith("bayescale.")}
+
+
+def _named(node, typed=False):
+    for one in ast.iter_child_nodes(node):
+        if isinstance(one, ast.ImportFrom) and one.module:
+            yield from ((one.module, name.name, name.asname or name.name) for name in one.names)
+        elif isinstance(one, ast.Import):
+            yield from ((name.name, "", name.name) for name in one.names)
+        elif typed or getattr(getattr(one, "test", None), "id", "") != "TYPE_CHECKING":
+            yield from _named(one, typed)
+
+
+def _file(module, name, root):
+    """Where a name is defined: a package hands on what its modules have."""
+    parts = module.split(".")
+    base = root.joinpath("models", *parts[2:]) if parts[1] == "models" else root.joinpath(*parts)
+    if base.with_suffix(".py").is_file():
+        return base.with_suffix(".py")
+    if (base / f"{name}.py").is_file() and module != "bayescale.models":
+        return base / f"{name}.py"
+    handed = _imports(base / "__init__.py", root)
+    return _file(*handed[name], root) if name in handed else base / "__init__.py"
 
 
 def code(study, root=ROOT):
@@ -109,13 +138,13 @@ def _now(study):
 
 # The code as a study begins: it may run for hours, and somebody may work meanwhile.
 _STUDY = Path(sys.argv[0]).stem
-_BEGUN = code(_STUDY) if _STUDY in ROOMS else None
+_BEGUN = code(_STUDY) if (RESULTS.parent / f"{_STUDY}.py").is_file() else None
 
 
 def keep(table, name, **kwargs):
     """Write a table of results, and what it was measured with; `kwargs` are of `to_csv`."""
     if _BEGUN is None:
-        raise RuntimeError(f"{_STUDY} is no study of ROOMS, which says what its tables depend on")
+        raise RuntimeError(f"{_STUDY} is no study of benchmarks/")
     RESULTS.mkdir(exist_ok=True)
     with replacing(RESULTS / name) as part:
         table.to_csv(part, **kwargs)

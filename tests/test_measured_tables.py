@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from made_with import MANIFEST, RESULTS, ROOMS, code, is_older, made_with, modules
+from made_with import MANIFEST, RESULTS, code, is_older, made_with, modules
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -26,7 +26,7 @@ def studies_of(text):
     """Studies whose figures a page states in its own words: by paragraph, those with a number."""
     found = set()
     for paragraph in re.split(r"\n\s*\n", FENCED.sub("", text)):
-        named = set(re.findall(r"benchmarks/(\w+)\.py", paragraph)) & set(ROOMS)
+        named = set(re.findall(r"benchmarks/(\w+)\.py", paragraph)) & {study for study, _ in made_with().values()}
         if re.search(r"\d", re.sub(r"`[^`]*`|\]\([^)]*\)", "", paragraph)):
             found |= named
     return found
@@ -105,15 +105,21 @@ def test_the_site_says_so_beside_the_table(monkeypatch):
         assert (OLDER in said) == older
 
 
-def copied(tmp_path, study):
-    for path in modules(study):
-        to = tmp_path / path.relative_to(ROOT)
-        to.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(path, to)
+def copied(tmp_path):
+    for name, left in (("bayescale", ("data", "models")), ("models", ())):
+        ignore = shutil.ignore_patterns("__pycache__", *left)
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=ignore)
+
+
+def test_a_study_depends_on_what_its_imports_lead_to():
+    found = {path.relative_to(ROOT).as_posix() for path in modules("decision_coverage")}
+    needed = {"bayescale/posterior/field.py", "bayescale/decisions/search.py", "models/coupled.py"}
+    assert needed < found
+    assert not [path for path in found if "/report/" in path or "/cli/" in path]
 
 
 def test_comments_and_docstrings_make_no_table_older_and_code_does(tmp_path):
-    copied(tmp_path, "calibration")
+    copied(tmp_path)
     before = code("calibration", tmp_path)
     assert before == code("calibration")
     noise = tmp_path / "bayescale" / "posterior" / "noise.py"
@@ -130,16 +136,17 @@ def test_a_study_writes_what_it_was_measured_with(tmp_path, monkeypatch):
     import made_with as module
     import pandas as pd
 
+    begun = code("speed")
     monkeypatch.setattr(module, "RESULTS", tmp_path)
     monkeypatch.setattr(module, "MANIFEST", tmp_path / "made_with.csv")
     monkeypatch.setattr(module, "_STUDY", "speed")
-    monkeypatch.setattr(module, "_BEGUN", code("speed"))
+    monkeypatch.setattr(module, "_BEGUN", begun)
     module.keep(pd.DataFrame({"x": [1]}), "speed.csv", index=False)
     with (tmp_path / "made_with.csv").open(newline="") as file:
         assert list(csv.DictReader(file)) == [
-            {"table": "speed.csv", "study": "speed", "code": code("speed")}
+            {"table": "speed.csv", "study": "speed", "code": begun}
         ]
-    assert made_with(tmp_path / "made_with.csv") == {"speed.csv": ("speed", code("speed"))}
+    assert made_with(tmp_path / "made_with.csv") == {"speed.csv": ("speed", begun)}
     monkeypatch.setattr(module, "_BEGUN", None)
     with pytest.raises(RuntimeError, match="no study"):
         module.keep(pd.DataFrame(), "other.csv")

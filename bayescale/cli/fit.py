@@ -105,7 +105,7 @@ def fit(
     by: opt.By = None,
     vary: opt.Vary = None,
     draws: opt.Draws = 1000,
-    tune: opt.Tune = 1000,
+    tune: opt.Tune = 500,
     chains: opt.Chains = 4,
     seed: opt.Seed = 0,
     prob: opt.Prob = 0.9,

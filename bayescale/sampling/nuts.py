@@ -35,7 +35,7 @@ def sample_nuts(
     chains: int,
     seed: int,
     report: Report,
-    cautious: bool = False,
+    target_accept: float = 0.95,
 ) -> xr.DataTree:
     """Chains in the coordinates, started about the mode.
 
@@ -51,8 +51,8 @@ def sample_nuts(
         As for :func:`bayescale.fit`.
     report
         Called with the share that is done.
-    cautious
-        Whether to take short steps, as narrow places need: funnels, corners of a prior.
+    target_accept
+        The nearer to one the shorter the steps, as narrow places need: funnels, corners of a prior.
     """
     import nutpie
 
@@ -80,7 +80,7 @@ def sample_nuts(
         chains=chains,
         seed=seed,
         adaptation="low_rank",
-        target_accept=0.99 if cautious else 0.95,
+        target_accept=target_accept,
         save_warmup=False,
         progress_bar=False,
         progress_callback=callback,

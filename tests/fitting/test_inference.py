@@ -246,10 +246,10 @@ def test_no_divergence_is_lost_where_one_draw_stands_for_many(olmo, monkeypatch)
 
     careful = []
 
-    def with_one_divergence(*args, cautious, **kwargs):
-        sampled = plain(*args, cautious=cautious, **kwargs)
-        careful.append(cautious)
-        if careful.count(True) <= 1:  # the first draws, and the first of those taken with care
+    def with_one_divergence(*args, target_accept, **kwargs):
+        sampled = plain(*args, target_accept=target_accept, **kwargs)
+        careful.append(target_accept)
+        if careful.count(inference.CARE[-1]) <= 1:  # the first draws of each care
             sampled["sample_stats"]["diverging"][0, 3] = True
         return sampled
 
