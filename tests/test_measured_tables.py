@@ -24,9 +24,9 @@ def identity(page):
 
 def studies_of(text):
     """Studies whose figures a page states in its own words: by paragraph, those with a number."""
-    found = set()
+    found, studies = set(), {study for study, _ in made_with().values()}
     for paragraph in re.split(r"\n\s*\n", FENCED.sub("", text)):
-        named = set(re.findall(r"benchmarks/(\w+)\.py", paragraph)) & {study for study, _ in made_with().values()}
+        named = set(re.findall(r"benchmarks/(\w+)\.py", paragraph)) & studies
         if re.search(r"\d", re.sub(r"`[^`]*`|\]\([^)]*\)", "", paragraph)):
             found |= named
     return found
