@@ -181,8 +181,13 @@ def shown_in_a_notebook(fit):
 
 
 def compare(fit):
-    table = bs.compare({"one": fit, "other": fit}, progress=False)
-    assert table.elpd_diff.tolist() == [0.0, 0.0]
+    other = fit
+    if isinstance(fit, bs.Fit) and "discrepancy" in fit.posterior:
+        # One textbook fit in place of the same refits twice.
+        other = bs.fit(fit.law, fit.runs.to_dataframe(), method="laplace", seed=1)
+    table = bs.compare({"one": fit, "other": other}, progress=False)
+    assert table.elpd_diff.iloc[0] == 0.0
+    assert (other is fit) == (table.elpd_diff.iloc[1] == 0.0)
     assert np.isfinite(table.elpd).all()
 
 
@@ -193,7 +198,8 @@ def residuals(fit):
 
 
 def check_residuals(fit):
-    assert "LOO-PIT" in bs.check_residuals(fit).index
+    # Refits of single runs are what `residuals` asks, of every kind of fit.
+    assert "LOO-PIT" in bs.check_residuals(fit, exact=False).index
 
 
 def prior_overlap(fit):
@@ -246,11 +252,11 @@ def plot_fit(fit):
 
 
 def plot_pit(fit):
-    assert plotting.plot_pit(fit) is not None
+    assert plotting.plot_pit(fit, exact=False) is not None
 
 
 def plot_residuals(fit):
-    assert plotting.plot_residuals(fit) is not None
+    assert plotting.plot_residuals(fit, exact=False) is not None
 
 
 def plot_prior_posterior(fit):

@@ -28,7 +28,8 @@ __all__ = [
 
 _HALVINGS = 40  # of a step of the grid
 _JUMP = 0.05  # of a step's gain by which the cubic bends where the optimum jumps
-_PER_DECADE = 16  # the cubic between them is then good to 1e-6 of the compute
+_ROUGHLY = 4  # budgets a decade, where the crossings are first looked for
+_FINER = 4  # times as many about them: the cubic between is then good to 1e-6 of the compute
 _BELOW, _ABOVE, _FARTHEST = 1e-2, 1e2, 1e6
 
 TIAN2025 = Coefficients(
@@ -129,22 +130,19 @@ def budget_for(
 ) -> np.ndarray:
     """The budget whose optimal loss is the target, over chain, draw and the targets.
 
-    The optimal loss falls smoothly with the budget, so it is worked out on a grid from ``low`` to
-    ``high``, which grows upwards as far as ``farthest`` until every target is met, and inverted by
-    a cubic through the four nearest points. It is zero where the loss at ``low`` is below the
-    target already, and infinite where nothing as far as ``farthest`` meets it. The bounds of the
-    plans may end the search on either side.
+    The optimal loss falls smoothly with the budget, so it is worked out on a rough grid from
+    ``low`` to ``high``, which grows upwards as far as ``farthest`` until every target is met, then
+    on a finer one about all crossings, and inverted by a cubic through the four nearest points. It
+    is zero where the loss at ``low`` is below the target already, and infinite where nothing as far
+    as ``farthest`` meets it. The bounds of the plans may end the search on either side.
     """
     least, most = reach(fit, plan)
     low, farthest = max(low, least), min(farthest, most)
     high = min(high, farthest)
-    count = int(np.ceil(np.log10(high / low) * _PER_DECADE)) + 1
-    grid = np.geomspace(low, high, max(count, 4))
+    grid = _grid(low, high)
     loss = _optimal_loss(fit, grid, plan)
     while (loss[..., -1:] > target).any() and grid[-1] < farthest * (1 - 1e-6):
-        decades = min(np.log10(farthest / grid[-1]), 1.0)
-        steps = int(np.ceil(decades * _PER_DECADE))
-        more = grid[-1] * 10 ** (decades * np.arange(1, steps + 1) / steps)
+        more = _grid(grid[-1], min(10 * grid[-1], farthest))[1:]
         grid = np.concatenate([grid, more])
         loss = np.concatenate([loss, _optimal_loss(fit, more, plan)], axis=-1)
         if np.isnan(loss[..., -1]).any():
@@ -153,7 +151,22 @@ def budget_for(
     if allowed.sum() < 4:
         allocate(fit, grid, **plan)  # complains
     grid, loss = grid[allowed], loss[..., allowed]
-    return inverted(np.log(grid), loss, target)
+    reached = loss[..., None, :] <= target[..., None]
+    crossed = reached.argmax(axis=-1)[reached.any(axis=-1)]
+    if crossed.size and crossed.max() > 0:
+        # A step more on either side, for the cubic.
+        first, last = np.clip([crossed[crossed > 0].min() - 2, crossed.max() + 1], 0, len(grid) - 1)
+        part = np.log(grid[first : last + 1])
+        steps = part[:-1, None] + np.diff(part)[:, None] * np.arange(1, _FINER) / _FINER
+        fine = np.exp(steps.ravel())
+        loss = np.concatenate([loss, _optimal_loss(fit, fine, plan)], axis=-1)
+        grid = np.concatenate([grid, fine])
+    order = np.argsort(grid)
+    return inverted(np.log(grid[order]), loss[..., order], target)
+
+
+def _grid(low: float, high: float) -> np.ndarray:
+    return np.geomspace(low, high, max(int(np.ceil(np.log10(high / low) * _ROUGHLY)) + 1, 4))
 
 
 def _optimal_loss(fit: Fit, budgets: np.ndarray, plan: Mapping[str, Any]) -> np.ndarray:

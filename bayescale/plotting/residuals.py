@@ -37,7 +37,9 @@ _INSIDE: Any = {"color": fit_colour(0), "linewidth": 1.8}
 _OUTSIDE: Any = {"color": fit_colour(1), "linewidth": 3.2}
 
 
-def plot_pit(fit: Fit, *, prob: float = 0.9, seed: int = 0, ax: Any = None) -> Axes:
+def plot_pit(
+    fit: Fit, *, prob: float = 0.9, exact: bool = True, seed: int = 0, ax: Any = None
+) -> Axes:
     """Whether losses scatter about their predictions as the fit says.
 
     The share of the runs whose loss lies below a quantile of its own leave-one-out prediction, less
@@ -52,6 +54,8 @@ def plot_pit(fit: Fit, *, prob: float = 0.9, seed: int = 0, ax: Any = None) -> A
         A fit made by :func:`bayescale.fit`.
     prob
         Probability of the simultaneous band.
+    exact
+        As for :func:`bayescale.check_residuals`: without, no run is left out by a refit.
     seed
         Of the band's simulation, and of refits.
     ax
@@ -81,7 +85,7 @@ def plot_pit(fit: Fit, *, prob: float = 0.9, seed: int = 0, ax: Any = None) -> A
     'quantile of the prediction without the run'
     """
     check_probs([prob])
-    found = examine(fit, against=(), prob=prob, seed=seed).pit
+    found = examine(fit, against=(), prob=prob, exact=exact, seed=seed).pit
     # The shares are those at steps of one run, and sure at both ends.
     at = np.concatenate([[0.0], found.at, [1.0]])
     ends = [np.pad(x - found.at, 1) for x in (found.lower, found.upper, found.ecdf)]
@@ -106,6 +110,7 @@ def plot_residuals(
     *,
     against: str | Sequence[str] | None = None,
     prob: float = 0.9,
+    exact: bool = True,
     seed: int = 0,
     ax: Any = None,
 ) -> Any:
@@ -124,6 +129,8 @@ def plot_residuals(
         Quantities to have a panel each, as for :func:`bayescale.check_residuals`.
     prob
         Probability of the simultaneous band of each panel.
+    exact
+        As for :func:`bayescale.check_residuals`: without, no run is left out by a refit.
     seed
         Of the bands' simulation, and of refits.
     ax
@@ -153,7 +160,7 @@ def plot_residuals(
     'model size $N$ (parameters)'
     """
     check_probs([prob])
-    found = examine(fit, against=against, prob=prob, seed=seed)
+    found = examine(fit, against=against, prob=prob, exact=exact, seed=seed)
     residual = 100 * np.expm1(found.table["residual"].to_numpy())
     count = len(found.trends)
     across = {1: 1, 2: 2, 4: 2}.get(count, 3)

@@ -243,3 +243,16 @@ def test_a_mixture_needs_what_its_members_need():
     for name, fit in fits.items():
         alone = float(bs.required_budget(fit, 2.2).squeeze())
         np.testing.assert_allclose(needed.values[0, needed.law.values == name], alone)
+
+
+def test_a_finer_grid_finds_the_same_budgets(olmo_fit, monkeypatch):
+    from bayescale.decisions import leverage
+
+    goals = bs.allocate(olmo_fit, 1e22).loss.quantile([0.1, 0.5]).values
+    found = bs.required_budget(olmo_fit, goals)
+    monkeypatch.setattr(leverage, "_ROUGHLY", 2 * leverage._ROUGHLY)
+    finer = bs.required_budget(olmo_fit, goals)
+    reached = np.isfinite(finer.values)
+    assert reached.any()
+    np.testing.assert_array_equal(np.isfinite(found.values), reached)
+    np.testing.assert_allclose(found.values[reached], finer.values[reached], rtol=1e-5)
