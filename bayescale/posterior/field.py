@@ -45,9 +45,9 @@ __all__ = ["FLOOR", "SPREADS", "Centre", "Field", "find_field"]
 
 #: Prior of the spread of the slope of ``g``, per decade, by the kind of direction.
 SPREADS: Mapping[str, Prior] = {
-    "input": lognormal(0.06, 0.5),
-    "product": lognormal(0.03, 0.6),
-    "quotient": lognormal(0.025, 0.5),
+    "input": lognormal(0.12, 0.5),
+    "product": lognormal(0.02, 0.6),
+    "quotient": lognormal(0.03, 0.5),
 }
 #: Prior of an irreducible loss, for a law with discrepancy: floors from textbook fits are too high
 #: to predict larger runs with. Sharp where runs do not tell, it gives way where they do.
