@@ -5,7 +5,7 @@ are predicted. An interval of 90 % should hold nine in ten of them. The textbook
 then each part of the calibrated fit is added in turn. Then the same with losses simulated from the
 textbook fit of each series, where the law is true: what calibration costs if it is not needed.
 
-    python benchmarks/extrapolation.py            # an hour and a half on two cores, with 29 series
+    python benchmarks/extrapolation.py            # half an hour on two cores, with 29 series
     python benchmarks/extrapolation.py measured   # without the simulated series
 
 takes its series from benchmarks/measured.py and writes to benchmarks/results/: extrapolation.csv, a
@@ -15,9 +15,12 @@ distance past the largest fitted run; extrapolation_true.csv, where the law is t
 docs/extrapolation.svg.
 """
 
+import os
 import sys
 import time
 import warnings
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -60,23 +63,27 @@ def simulated():
     return found
 
 
-def scores(tables, variant):
-    """Backtests of every series under a variant: held-out runs, and a row a series and cut."""
+def scored(name, table, variant):
+    """Backtest of one series under a variant: held-out runs, and a row a cut."""
     law, options = VARIANTS[variant]
-    runs, rows = [], []
-    for name, table in tables.items():
-        start = time.process_time()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", bs.FitWarning)  # noted in the column trusted
-            found = bs.backtest(law, table, cuts=CUTS, seed=1, **(SETTINGS | options))
-        seconds = (time.process_time() - start) / len(CUTS)
-        runs.append(found.assign(series=name, variant=variant))
-        for cut, row in bs.coverage(found).iterrows():
-            kept = row[["runs", "inside_50", "inside_80", "inside_90", "width", "crps", "error"]]
-            row = {"series": name, "cut": cut, "variant": variant, **kept, "seconds": seconds}
-            rows.append(row | {"trusted": found.attrs["trusted"][cut]})
-        print(variant, name, [round(r["inside_90"], 2) for r in rows[-len(CUTS) :]], flush=True)
-    return pd.concat(runs), pd.DataFrame(rows)
+    start = time.process_time()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", bs.FitWarning)  # noted in the column trusted
+        found = bs.backtest(law, table, cuts=CUTS, seed=1, **(SETTINGS | options))
+    seconds = (time.process_time() - start) / len(CUTS)
+    rows = []
+    for cut, row in bs.coverage(found).iterrows():
+        kept = row[["runs", "inside_50", "inside_80", "inside_90", "width", "crps", "error"]]
+        row = {"series": name, "cut": cut, "variant": variant, **kept, "seconds": seconds}
+        rows.append(row | {"trusted": found.attrs["trusted"][cut]})
+    print(variant, name, [round(r["inside_90"], 2) for r in rows], flush=True)
+    return found.assign(series=name, variant=variant), pd.DataFrame(rows)
+
+
+def scores(tables, variant, pool):
+    """The same of every series, as many at once as there are cores."""
+    found = list(pool.map(scored, tables, tables.values(), [variant] * len(tables)))
+    return tuple(pd.concat(parts, ignore_index=True) for parts in zip(*found, strict=True))
 
 
 def with_ratios(table):
@@ -149,24 +156,25 @@ def write(table, name, **kwargs):
 
 def main():
     tables, runs, rows = series(), [], []
-    for variant in VARIANTS:
-        one, table = scores(tables, variant)
-        runs.append(one)
-        rows.append(table)
-        held, table = pd.concat(runs), with_ratios(pd.concat(rows, ignore_index=True))
-        write(table, "extrapolation.csv", index=False)
-        means = summary(table, ["variant", "cut"]).rename_axis(["variant", "cut"])
-        write(means, "extrapolation_summary.csv")
-        write(by_distance(held), "extrapolation_distance.csv")
-        print(means.to_string(), flush=True)
-        if variant == "calibrated":
-            picture(held, HERE.parent / "docs" / "extrapolation.svg")
-    if "measured" not in sys.argv[1:]:
-        few = [scores(simulated(), v)[1] for v in ("textbook", "calibrated")]
-        table = with_ratios(pd.concat(few, ignore_index=True))
-        means = summary(table, ["variant", "cut"]).rename_axis(["variant", "cut"])
-        write(means, "extrapolation_true.csv")
-        print(means.to_string())
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        for variant in VARIANTS:
+            one, table = scores(tables, variant, pool)
+            runs.append(one)
+            rows.append(table)
+            held, table = pd.concat(runs), with_ratios(pd.concat(rows, ignore_index=True))
+            write(table, "extrapolation.csv", index=False)
+            means = summary(table, ["variant", "cut"]).rename_axis(["variant", "cut"])
+            write(means, "extrapolation_summary.csv")
+            write(by_distance(held), "extrapolation_distance.csv")
+            print(means.to_string(), flush=True)
+            if variant == "calibrated":
+                picture(held, HERE.parent / "docs" / "extrapolation.svg")
+        if "measured" not in sys.argv[1:]:
+            few = [scores(simulated(), v, pool)[1] for v in ("textbook", "calibrated")]
+            table = with_ratios(pd.concat(few, ignore_index=True))
+            means = summary(table, ["variant", "cut"]).rename_axis(["variant", "cut"])
+            write(means, "extrapolation_true.csv")
+            print(means.to_string())
 
 
 if __name__ == "__main__":
