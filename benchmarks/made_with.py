@@ -27,8 +27,8 @@ ROOT = Path(__file__).parents[1]
 RESULTS = Path(__file__).parent / "results"
 MANIFEST = RESULTS / "made_with.csv"
 
-#: What every module uses and no figure depends on: errors, progress, files.
-UNMEASURED = ROOT / "bayescale" / "common"
+#: What no figure depends on: errors, progress and files, and the words about what was measured.
+UNMEASURED = ("bayescale/common/", "bayescale/prediction/measured.py")
 
 
 def modules(study, root=ROOT):
@@ -37,7 +37,8 @@ def modules(study, root=ROOT):
     found, waiting = set(), _of_script(RESULTS.parent / f"{study}.py", front)
     while waiting:
         path = _file(*waiting.pop(), root)
-        if path and path not in found and (root / UNMEASURED.relative_to(ROOT)) not in path.parents:
+        told = path.relative_to(root).as_posix()
+        if path not in found and not told.startswith(UNMEASURED):
             found.add(path)
             waiting += _imports(path, root).values()
     return sorted(found)
