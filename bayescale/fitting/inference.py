@@ -11,7 +11,6 @@ import numpy as np
 
 from bayescale.common.errors import InputError
 from bayescale.common.progress import Report, progress_bar
-from bayescale.common.wording import here
 from bayescale.fitting.design import warn_of_design
 from bayescale.fitting.diagnostics import diagnose, warn_if_untrusted
 from bayescale.fitting.fits import Fit
@@ -265,9 +264,8 @@ def fit(
     gaps = warn_of_design(task)
     if method == "laplace" and task.field:
         raise InputError(
-            'method="laplace" approximates a law without discrepancy; leave it out and, for an '
-            "answer in about a second, ask for fewer draws "
-            + here(python="(draws=250)", prompt="(--draws 250)")
+            'method="laplace" approximates a law without discrepancy; use '
+            'method="nuts", or leave it out: it takes some seconds'
         )
     used_seed = int(np.random.SeedSequence(seed).generate_state(1)[0])
     settings = {"draws": draws, "tune": tune, "chains": chains}
