@@ -92,8 +92,14 @@ def tables():
 
 def asked(fit, budget, profile):
     """The interval of the optimal size and the plan, beside what the held-out runs show."""
-    sizes = np.log(bs.allocate(fit, budget=budget).N.to_numpy().ravel()) - profile.centre
-    plan = float(np.log(bs.decide(fit, budget=budget, trust=True).N.item()))
+    sizes = bs.allocate(fit, budget=budget).N.to_numpy().ravel()
+    plan = float(bs.decide(fit, budget=budget, trust=True).N.item())
+    return judged(sizes, plan, profile)
+
+
+def judged(sizes, plan, profile):
+    """Draws of the optimal size and a plan's size, beside what the held-out runs show."""
+    sizes, plan = np.log(sizes) - profile.centre, float(np.log(plan))
     row = {
         "plan": np.exp(plan),
         "regret": profile.loss(plan) - profile.loss(profile.best + profile.centre),

@@ -15,6 +15,8 @@ import csv
 import functools
 import hashlib
 import io
+import os
+import platform
 import subprocess
 import sys
 import tarfile
@@ -152,6 +154,16 @@ def keep(table, name, **kwargs):
     with replacing(RESULTS / name) as part:
         table.to_csv(part, **kwargs)
     note({name: (_STUDY, _BEGUN)})
+
+
+def machine():
+    """Processor, cores, Python and the load of the last minute."""
+    model = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        model = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), model)
+    load = f", load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    return f"{model}, {os.cpu_count()} cores, Python {platform.python_version()}{load}"
 
 
 def note(tables):

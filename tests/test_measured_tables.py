@@ -101,7 +101,7 @@ def test_the_site_says_so_beside_the_table(monkeypatch):
 
     for older in (True, False):
         monkeypatch.setattr(module, "is_older", lambda table, older=older: older)
-        said = measured_by("speed.csv", "benchmarks/speed.py speed")
+        said = measured_by("growth.csv", "benchmarks/scale.py growth")
         assert (OLDER in said) == older
 
 
@@ -136,17 +136,17 @@ def test_a_study_writes_what_it_was_measured_with(tmp_path, monkeypatch):
     import made_with as module
     import pandas as pd
 
-    begun = code("speed")
+    begun = code("scale")
     monkeypatch.setattr(module, "RESULTS", tmp_path)
     monkeypatch.setattr(module, "MANIFEST", tmp_path / "made_with.csv")
-    monkeypatch.setattr(module, "_STUDY", "speed")
+    monkeypatch.setattr(module, "_STUDY", "scale")
     monkeypatch.setattr(module, "_BEGUN", begun)
-    module.keep(pd.DataFrame({"x": [1]}), "speed.csv", index=False)
+    module.keep(pd.DataFrame({"x": [1]}), "growth.csv", index=False)
     with (tmp_path / "made_with.csv").open(newline="") as file:
         assert list(csv.DictReader(file)) == [
-            {"table": "speed.csv", "study": "speed", "code": begun}
+            {"table": "growth.csv", "study": "scale", "code": begun}
         ]
-    assert made_with(tmp_path / "made_with.csv") == {"speed.csv": ("speed", begun)}
+    assert made_with(tmp_path / "made_with.csv") == {"growth.csv": ("scale", begun)}
     monkeypatch.setattr(module, "_BEGUN", None)
     with pytest.raises(RuntimeError, match="no study"):
         module.keep(pd.DataFrame(), "other.csv")

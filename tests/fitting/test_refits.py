@@ -1,5 +1,7 @@
 """Refits: those of fit, without compiling again, here, in other processes and on a cluster."""
 
+import os
+import signal
 import warnings
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -86,6 +88,24 @@ def test_a_dask_cluster_samples_and_compiles_the_same(tables, here):
     with dask_client() as client:
         theirs = refit(dense, tables, executor=client.get_executor(), **QUICK)
     assert [centre_of(fit) for fit in theirs] == here
+
+
+@pytest.mark.slow
+def test_nothing_is_lost_when_a_worker_of_a_cluster_dies(olmo, tmp_path):
+    every = [olmo[i:] for i in range(6)]
+    quick = QUICK | {"method": "laplace"}
+    killed = tmp_path / "killed"
+
+    def centre_or_die(fit):  # local, so that it travels by value
+        if fit.runs.sizes["run"] == 28 and not killed.exists():
+            killed.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return fit.runs.sizes["run"], float(fit.posterior.E.mean())
+
+    with dask_client() as client:
+        theirs = refit(dense, every, then=centre_or_die, executor=client.get_executor(), **quick)
+    assert killed.exists()
+    assert theirs == refit(dense, every, then=centre_of, **quick)
 
 
 @contextmanager

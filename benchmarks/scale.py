@@ -1,0 +1,215 @@
+"""How cost grows with rows, groups and laws; and a thousand refits over a cluster.
+
+    python benchmarks/scale.py          # half an hour on two cores
+    python benchmarks/scale.py growth   # only results/growth.csv
+    python benchmarks/scale.py refits   # only results/refits.csv
+
+growth.csv: CPU seconds and peak memory of a fit by rows, by groups and by law, and of a prediction
+of 100,000 configurations under 4,000 draws, each in a process of its own; `times` is the ratio of
+the seconds to those of the first line of the same kind. The runs are simulated.
+
+refits.csv: 1,000 refits (bootstraps of OLMo's ladder, by method="laplace"), one after the other in
+one process; over Dask's scheduler and two workers, started as docs/performance.md has it; and the
+same with a worker killed when a third of the time has gone. It has fits a second, and how many of
+the answers came back and are those of the one process.
+
+Both hold the machine and its load while they ran. CPU seconds are the fairer measure of the two
+where the machine is shared.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from made_with import keep, machine
+
+import bayescale as bs
+from bayescale import models
+from bayescale.checking.law_bench import bench
+from bayescale.models import dense
+
+ROWS = (30, 300, 3000, 10_000)
+#: Rows and groups: the last is as much as anybody has.
+GROUPS = ((300, 1), (300, 3), (300, 10), (300, 30), (10_000, 30))
+LAW_ROWS = 300
+PLANS = 100_000
+MOST_SECONDS = 1500
+REFITS, WORKERS = 1000, 2
+
+
+# --- how cost grows -------------------------------------------------------------------------------
+
+
+def simulated(count, groups=1):
+    """Simulated runs: Besiroglu's coefficients on a generic design, floors apart by group."""
+    rng = np.random.default_rng(count)
+    inputs = pd.DataFrame(
+        {"N": 10 ** rng.uniform(7.5, 10.2, count), "D": 10 ** rng.uniform(9, 11.8, count)}
+    )
+    truth = dense.published["besiroglu2024"].values
+    runs = bs.simulate(dense, inputs, truth, noise_scale=0.005, noise_dof=5.0, seed=count)
+    at = np.arange(count) % groups
+    return runs.assign(loss=runs.loss + rng.normal(0, 0.05, groups)[at], corpus=at.astype(str))
+
+
+def of_law(law, count):
+    """Simulated runs of any law at typical coefficients, on a factorial of its inputs."""
+    tried, rng = bench(law, None, seed=0), np.random.default_rng(count)
+    chosen = rng.integers(0, len(next(iter(tried.inputs.values()))), count)
+    loss = tried.loss_at(tried.typical)[chosen] * np.exp(rng.normal(0, 0.005, count))
+    return pd.DataFrame({n: x[chosen] for n, x in tried.inputs.items()} | {"loss": loss})
+
+
+def worker(kind, count, groups, name):
+    """In a process of its own: seconds of one fit or prediction, and the peak of memory."""
+    import resource
+    import warnings
+
+    warnings.simplefilter("ignore")
+    count, groups, law = int(count), int(groups), getattr(models, name)
+    method = "laplace" if kind in ("laplace", "predict") else "nuts"
+    if kind == "law":
+        runs, small = of_law(law, count), of_law(law, count // 2)
+    else:
+        runs, small = simulated(count, groups), simulated(max(29, 2 * groups), groups)
+    by = {"by": "corpus"} if groups > 1 else {}
+    fit = bs.fit(law, small, seed=1, method=method, **by)  # imports, and the one compilation
+    wall, cpu = time.perf_counter(), time.process_time()
+    if kind == "predict":
+        bs.predict(fit, N=runs.N, D=runs.D, seed=1)
+    else:
+        fit = bs.fit(law, runs, seed=1, method=method, **by)
+    used = {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu}
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    used["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    used["coefficients"] = int(sum(np.prod(x.shape[2:]) for x in fit.posterior.values()))
+    print(json.dumps(used | {"trusted": bs.diagnose(fit).attrs["ok"]}))
+
+
+def measured(kind, count, groups=1, law="dense"):
+    """A row of growth.csv; one that took too long or failed has no seconds."""
+    told = [sys.executable, __file__, "worker", kind, str(count), str(groups), law]
+    found = {}
+    try:
+        done = subprocess.run(told, capture_output=True, text=True, timeout=MOST_SECONDS)
+        if done.returncode:
+            print(done.stderr[-2000:], flush=True)
+        else:
+            found = json.loads(done.stdout.splitlines()[-1])
+    except subprocess.TimeoutExpired:
+        print("  took too long", flush=True)
+    row = {"what": kind, "law": law, "rows": count, "groups": groups, **found}
+    print(row, flush=True)
+    return row | {"machine": machine()}
+
+
+def growth():
+    """Seconds and memory by rows, groups and laws."""
+    rows = [measured(kind, count) for kind in ("nuts", "laplace") for count in ROWS]
+    rows += [measured("groups", count, groups) for count, groups in GROUPS]
+    laws = sorted(models.laws(), key=lambda name: name != "dense")
+    rows += [measured("law", LAW_ROWS, law=name) for name in laws]
+    rows.append(measured("predict", PLANS))
+    table = pd.DataFrame(rows)
+    table["times"] = table.cpu / table.groupby("what").cpu.transform("first")
+    return table
+
+
+# --- a thousand refits ----------------------------------------------------------------------------
+
+
+def tables():
+    """Bootstraps of the ladder."""
+    runs = bs.load_runs("olmo_ladder").query("not target")
+    rng = np.random.default_rng(1)
+    return [runs.sample(len(runs), replace=True, random_state=rng) for _ in range(REFITS)]
+
+
+def floor_of(fit):
+    """What each refit is told by."""
+    return float(fit.posterior.E.mean())
+
+
+def warm():
+    """A worker's imports."""
+    bs.fit(dense, tables()[0], method="laplace", seed=1)
+
+
+def kill_one(client, after):
+    """Kill a worker's process after some seconds, as an operating system short of memory does."""
+    time.sleep(after)
+    os.kill(min(client.run(os.getpid).values()), signal.SIGKILL)
+
+
+def cluster(folder):
+    """The commands of docs/performance.md, in the background."""
+    dask, address = str(Path(sys.executable).with_name("dask")), Path(folder) / "scheduler.json"
+    options = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
+    where = ["--scheduler-file", str(address)]
+    scheduler = [dask, "scheduler", "--port", "0", "--dashboard-address", ":0", *where]
+    workers = [dask, "worker", "--nworkers", str(WORKERS), "--nthreads", "1", *where]
+    return [subprocess.Popen(told, **options) for told in (scheduler, workers)], address
+
+
+def refits():
+    """Throughput of one process, of a cluster, and of a cluster that loses a worker."""
+    from distributed import Client
+
+    every, options = tables(), {"method": "laplace", "seed": 1, "progress": True}
+    rows, expected = [], None
+
+    def timed(where, executor=None, deaths=0):
+        nonlocal expected
+        begun = time.perf_counter()
+        found = bs.refit(dense, every, then=floor_of, executor=executor, **options)
+        seconds = time.perf_counter() - begun
+        expected = expected or found
+        same = sum(a == b for a, b in zip(found, expected, strict=True))
+        row = {"where": where, "fits": len(found), "same": same, "workers_killed": deaths}
+        rows.append(row | {"wall": seconds, "fits_a_second": len(found) / seconds})
+        rows[-1] |= {"times": rows[0]["wall"] / seconds, "machine": machine()}
+        print(rows[-1], flush=True)
+        return seconds
+
+    warm()
+    timed("one process")
+    with tempfile.TemporaryDirectory() as folder:
+        processes, address = cluster(folder)
+        try:
+            with Client(scheduler_file=str(address), timeout=60) as client:
+                client.wait_for_workers(WORKERS, timeout=60)
+                client.run(warm)
+                seconds = timed("Dask, two workers", client.get_executor())
+                killer = threading.Thread(target=kill_one, args=(client, seconds / 3))
+                killer.start()
+                timed("Dask, two workers, one killed", client.get_executor(), deaths=1)
+                killer.join()
+        finally:
+            for process in processes[::-1]:
+                process.terminate()
+                process.wait(60)
+    return pd.DataFrame(rows)
+
+
+def main():
+    asked = sys.argv[1:] or ["growth", "refits"]
+    if asked[0] == "worker":
+        worker(*asked[1:])
+        return
+    for name, study in (("growth", growth), ("refits", refits)):
+        if name in asked:
+            table = study()
+            keep(table, f"{name}.csv", index=False, float_format="%.3g")
+            print(table.drop(columns="machine").to_string())
+
+
+if __name__ == "__main__":
+    main()
