@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import importlib
 import io
 import math
 import re
@@ -184,7 +185,7 @@ def command_lines():
     for page in (*PAGES, ROOT / "README.md"):
         for block in SHELL.findall(page.read_text(encoding="utf-8")):
             for line in block.replace("\\\n", " ").splitlines():
-                words = shlex.split(line, comments=True)
+                words = shlex.split(line.replace(" &", ""), comments=True)
                 if words:
                     yield pytest.param(words, id=f"{page.stem}: {' '.join(words[:2])}")
 
@@ -198,9 +199,11 @@ def test_a_command_exists_and_takes_its_options(words):
     elif program == "python":
         assert (ROOT / arguments[0]).is_file()
     else:
-        assert program == "bayescale", f"what is {program!r}?"
-        group = typer.main.get_command(app)
-        command = group.commands[arguments[0]]
+        assert program in ("bayescale", "dask"), f"what is {program!r}?"
+        if program == "bayescale":
+            command = typer.main.get_command(app).commands[arguments[0]]
+        else:
+            command = importlib.import_module(f"distributed.cli.dask_{arguments[0]}").main
         context = click.Context(command, info_name=arguments[0])
         command.make_parser(context).parse_args(list(arguments[1:]))
 
