@@ -48,9 +48,10 @@ def next(
       bayescale next fit.nc --budget 1e24 --runs candidates.csv --batch 3 --plot next.png
 
     JSON: law, noise, published, simulated, objective (regret or variance), now (regret, or standard
-    deviation of the target, nats), batch, rank and runs, best first, each with its inputs, flops,
-    gain (nats, or nats squared) and its Monte Carlo error, per_flop, share of what there is now
-    (of a batch: taken off by all down to that run), and regret or sd, what is then left.
+    deviation of the target, nats), reading, batch, rank and runs, best first, each with its inputs,
+    flops, gain (nats, or nats squared), its Monte Carlo error and whether it is clear of twice
+    that, per_flop, share of what there is now (of a batch: taken off by all down to that run), and
+    regret or sd, what is then left.
     """
     from bayescale.cli.inputs import assignments, open_one, read_runs
 
@@ -91,7 +92,7 @@ def _document(fit: Fit, ranked: pd.DataFrame) -> dict[str, Any]:
 
     head = head_of(fit, 0.0)
     del head["prob"]
-    about = {name: ranked.attrs[name] for name in ("objective", "now", "batch", "rank")}
+    about = {name: ranked.attrs[name] for name in ("objective", "now", "reading", "batch", "rank")}
     runs = [{str(n): x for n, x in row.items()} for row in ranked.to_dict("records")]
     return {**head, **about, "runs": runs}
 
@@ -108,8 +109,9 @@ def _show(document: Mapping[str, Any]) -> None:
     left = "sd" if variance else "regret"
     unit = short_unit(document["loss_unit"])
     say(f"Now: {what} {document['now']:.4f} {unit}.", "bold")
+    say(document["reading"])
     runs = document["runs"]
-    after = ("flops", "gain", "error", "per_flop", "share", left)
+    after = ("flops", "gain", "error", "clear", "per_flop", "share", left)
     inputs = [name for name in runs[0] if name not in after]
     words = [name for name in inputs if isinstance(runs[0][name], str)]
 

@@ -5,6 +5,10 @@ posterior draw, and what the draws say of the target (or of the loss of every pl
 it: the fitted values are the posterior mean after the run, for each outcome. No candidate needs a
 refit (Strong, Oakley & Brennan 2014; Strong et al. 2015, "Estimating the expected value of sample
 information using the probabilistic sensitivity analysis sample").
+
+A regression makes something of chance as well. Each block of draws is therefore decided by what the
+others teach, and a gain is what those decisions were then worth: of a run that tells nothing it is
+zero but for chance, on either side, and never more than knowing the coefficients would be worth.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import numpy as np
 from bayescale.common.errors import InputError
 from bayescale.decisions.plan_grid import plan_losses
 from bayescale.decisions.proposals import affordable, propose_runs
+from bayescale.decisions.risk import largest_loss
 from bayescale.fitting.fits import Fit
 from bayescale.language.columns import read_columns
 from bayescale.prediction.draws import check_one_group, flat, thinned
@@ -30,9 +35,10 @@ __all__ = ["next_runs"]
 
 _OUTCOMES = 4  # simulated outcomes of a run in each draw
 _FEWEST, _MOST = 40, 4000  # posterior draws
-_BLOCKS = 8  # of draws, whose scatter is the Monte Carlo error
+_BLOCKS = 8  # of draws, each decided by the others; their scatter is the Monte Carlo error
 _OUTLYING = 4.0  # scaled deviations at which an outcome says no more
 _LARGEST_BATCH = 8
+_CLEAR = 2.0  # standard errors by which a gain is told from none
 
 
 def next_runs(
@@ -88,10 +94,12 @@ def next_runs(
     pandas.DataFrame
         The candidates, best first (of a batch: those chosen, in their order), with ``flops``;
         ``gain`` (of a batch: over the runs above it) and its Monte Carlo standard ``error``;
-        ``per_flop``, the gain per FLOP; ``share``, the part that the run, or the batch up to it, is
-        expected to take off what there is now; and what is then left: ``regret``, or ``sd``
-        of the prediction, nats. ``attrs`` hold ``objective`` (``"regret"`` or ``"variance"``),
-        ``now``, the regret or the standard deviation before any run, and ``simulated``.
+        ``clear``, whether the gain is above twice its error: others come last, whatever they seem
+        to teach; ``per_flop``, the gain per FLOP; ``share``, the part that the run, or the batch up
+        to it, is expected to take off what there is now; and what is then left: ``regret``, or
+        ``sd`` of the prediction, nats. ``attrs`` hold ``objective`` (``"regret"`` or
+        ``"variance"``), ``now``, the regret or the standard deviation before any run, ``reading``,
+        a sentence on whether there is anything to gain, and ``simulated``.
 
     Raises
     ------
@@ -101,6 +109,10 @@ def next_runs(
 
     Notes
     -----
+    A gain is at most what knowing the coefficients would be worth, and but for its error at least
+    zero. It is what decisions made by a regression would be worth, a little below what the best use
+    of the outcome would be. Losses are bounded as in :func:`bayescale.decide`.
+
     The gain is what the law expects of itself: a run that would show the law to be wrong is worth
     more than it says. Noise is the fit's own, so reruns are worth only what noise they average out.
 
@@ -138,34 +150,36 @@ def next_runs(
         grid = plan_losses(few, float(_one_budget(budget)), **options)
         values = grid.loss
         now = float(values.mean(axis=0).min() - grid.optimum.mean())
-    objective = _variance if now is None else _plan_value
+    objective = _variances if now is None else _plan_values
     rng = np.random.default_rng(seed)
     outcomes = _outcomes(few, columns, rng)
     flops = table["flops"].to_numpy(float)
     chosen: list[int] = []
     found = []
-    before = np.zeros(_BLOCKS + 1)
+    before = np.zeros(_BLOCKS)
     for _ in range(size or 1):
         rest = [i for i in range(len(table)) if i not in chosen]
         total = {
             i: _value(np.stack([outcomes[j] for j in (*chosen, i)]), values, objective)
             for i in rest
         }
-        gains = {i: total[i] - before for i in rest}
+        gains = {i: _mean_and_error(total[i] - before) for i in rest}
         merit = {i: gains[i][0] / (flops[i] if rank == "per_flop" else 1.0) for i in rest}
-        order = sorted(rest, key=lambda i: -merit[i])
+        order = sorted(rest, key=lambda i: (not _is_clear(*gains[i]), -merit[i]))
         kept = order if size is None else order[:1]
-        found += [(i, gains[i], total[i][0]) for i in kept]
+        found += [(i, *gains[i], _mean_and_error(total[i])[0]) for i in kept]
         chosen += kept
         before = total[kept[0]]
     start = float(values.var(axis=0).mean()) if now is None else now
     rows = [i for i, *_ in found]
-    gain = np.array([x[0] for _, x, _ in found])
-    spread = [np.std(x[1:], ddof=1) / np.sqrt(_BLOCKS) for _, x, _ in found]
-    left = np.maximum(start - np.array([x for *_, x in found]), 0.0)
+    gain, error, taken = (np.array(one) for one in list(zip(*found, strict=True))[1:])
+    # No outcome can be worth more than all there is to know. It follows from how gains are made.
+    assert taken.max() <= start * (1 + 1e-9), "a gain above the value of perfect information"
+    left = start - taken
     ranked = table.iloc[rows].assign(
-        gain=gain, error=spread, per_flop=gain / flops[rows], share=1 - left / start
-    )
+        gain=gain, error=error, clear=_is_clear(gain, error), per_flop=gain / flops[rows],
+        share=taken / start if start > 0 else 0.0,
+    )  # fmt: skip
     name = "sd" if now is None else "regret"
     ranked[name] = np.sqrt(left) if now is None else left
     ranked.attrs = {
@@ -176,6 +190,7 @@ def next_runs(
         "batch": size,
         "rank": rank,
     }
+    ranked.attrs["reading"] = _reading(ranked, start)
     assert isinstance(ranked, pd.DataFrame)
     return ranked
 
@@ -225,7 +240,7 @@ def _target_losses(fit: Fit, target: Any) -> np.ndarray:
             "target is a run, such as {'N': 7e10, 'D': 1.4e12}, or a table of runs, not a "
             f"{type(target).__name__}"
         )
-    loss = flat(predict(fit, mean=True, **given))
+    loss = np.minimum(flat(predict(fit, mean=True, **given)), largest_loss(fit))
     return loss.reshape(len(loss), -1)
 
 
@@ -260,31 +275,61 @@ def _features(z: np.ndarray) -> np.ndarray:
 
 
 def _value(
-    z: np.ndarray, values: np.ndarray, objective: Callable[[np.ndarray, np.ndarray], float]
+    z: np.ndarray, values: np.ndarray, objective: Callable[[np.ndarray, np.ndarray], np.ndarray]
 ) -> np.ndarray:
-    """What runs with these outcomes are worth: from all draws, and from each block of them."""
+    """What runs with these outcomes are worth in each block of draws, told by the other blocks.
+
+    The posterior mean of each value after the runs is a regression's fitted value.
+    """
     x = _features(z)
-    worth = [_worth(x, values, objective)]
-    for block in np.array_split(np.arange(len(values)), _BLOCKS):
-        worth.append(_worth(x[:, block], values[block], objective))
-    return np.array(worth)
+    blocks = np.array_split(np.arange(len(values)), _BLOCKS)
+    rows = [x[:, block].reshape(-1, x.shape[-1]) for block in blocks]
+    moments = np.stack([one.T @ one for one in rows])
+    cross = np.stack([x[:, block].sum(axis=0).T @ values[block] for block in blocks])
+    fitted = np.empty((*x.shape[:2], values.shape[1]))
+    for i, block in enumerate(blocks):
+        others = np.linalg.pinv(moments.sum(axis=0) - moments[i], rcond=1e-12, hermitian=True)
+        fitted[:, block] = x[:, block] @ (others @ (cross.sum(axis=0) - cross[i]))
+    worth = objective(fitted, values).mean(axis=0)
+    # Blocks differ by one draw at most; their mean is that of all draws to the last digit.
+    return np.array([worth[block].sum() for block in blocks]) * _BLOCKS / len(values)
 
 
-def _worth(
-    x: np.ndarray, values: np.ndarray, objective: Callable[[np.ndarray, np.ndarray], float]
-) -> float:
-    """What the posterior means after the runs are worth: a regression's fitted values."""
-    rows = x.reshape(-1, x.shape[-1])
-    moments, cross = rows.T @ rows, x.sum(axis=0).T @ values
-    fitted = rows @ (np.linalg.pinv(moments, rcond=1e-12, hermitian=True) @ cross)
-    return objective(fitted, values)
+def _mean_and_error(worth: np.ndarray) -> tuple[float, float]:
+    return float(worth.mean()), float(worth.std(ddof=1) / np.sqrt(len(worth)))
 
 
-def _variance(fitted: np.ndarray, values: np.ndarray) -> float:
-    """Variance of the posterior mean after the run: what it takes off the variance."""
-    return float(fitted.var(axis=0).mean())
+def _is_clear(gain: Any, error: Any) -> Any:
+    return gain > _CLEAR * error
 
 
-def _plan_value(fitted: np.ndarray, values: np.ndarray) -> float:
-    """What the best plan for each outcome gains over the one plan that is best without it."""
-    return float(values.mean(axis=0).min() - fitted.min(axis=1).mean())
+def _variances(fitted: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """What the posterior mean after the run takes off the squared error: over outcomes, draws."""
+    before = (values - values.mean(axis=0)) ** 2
+    return np.asarray((before - (values - fitted) ** 2).mean(axis=-1))
+
+
+def _plan_values(fitted: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """What the plan that looks best after the run saves over the one that is best without it."""
+    now = values[:, values.mean(axis=0).argmin()]
+    return now - np.take_along_axis(values[None], fitted.argmin(axis=-1)[..., None], -1)[..., 0]
+
+
+def _reading(ranked: pd.DataFrame, start: float) -> str:
+    """Whether there is anything to gain, and whether it can be told from chance."""
+    what = "the variance" if ranked.attrs["objective"] == "variance" else "the regret"
+    if not start > 0:
+        return f"There is nothing to gain: {what} is zero already."
+    best = ranked.loc[ranked.gain.idxmax()] if ranked.index.is_unique else ranked.iloc[0]
+    off = f"{100 * best.gain / start:.1f} ± {100 * best.error / start:.1f} % of {what}"
+    if not ranked.clear.any():
+        return (
+            f"Nothing to gain that these draws could tell from chance: the run that seems to teach "
+            f"most would take off {off}."
+        )
+    if (unclear := int((~ranked.clear).sum())) == 0:
+        return f"The run that teaches most takes off {off}."
+    return (
+        f"The run that teaches most takes off {off}; of {unclear} of {len(ranked)} runs the gain "
+        "is within twice its Monte Carlo error, and they come last."
+    )

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from bayescale.decisions.allocation import AllocationWarning, allocate, coefficient_draws, loss_of
+from bayescale.decisions.allocation import AllocationWarning, allocate
 from bayescale.decisions.decision import decide
 from bayescale.decisions.plans import plans
+from bayescale.decisions.risk import losses_of
 from bayescale.fitting.fits import Fit
 
 __all__ = ["PlanGrid", "plan_losses"]
@@ -28,7 +29,8 @@ class PlanGrid:
     inputs
         Value of each of the law's inputs, one a plan.
     loss
-        Loss of the law, nats, over draws (of chains one after the other) and plans.
+        Loss of the law, nats, over draws (of chains one after the other) and plans; bounded as in
+        :func:`bayescale.decide`, so that its mean exists.
     optimum
         Loss of each draw's own best plan, nats.
     """
@@ -66,7 +68,6 @@ def plan_losses(fit: Fit, budget: float, **options: Any) -> PlanGrid:
     some = order[np.unique(np.linspace(0, len(order) - 1, _SIZE).round().astype(int))]
     table = np.stack([np.append(draws[name][some], decided[name].item()) for name in names])
     inputs = dict(zip(names, np.unique(table, axis=1), strict=True))
-    space = plans(fit, **options)
-    loss = np.asarray(loss_of(space, fit.reference, inputs, coefficient_draws(fit)), dtype=float)
-    loss = np.broadcast_to(loss, (len(order), len(inputs[names[0]])))
-    return PlanGrid(inputs, loss, best.loss.values.ravel())
+    loss = losses_of([fit], [plans(fit, **options)])[1](inputs)
+    # The search for a draw's optimum ends within rounding of it, or a little above a plan here.
+    return PlanGrid(inputs, loss, np.minimum(best.loss.values.ravel(), loss.min(axis=1)))

@@ -94,7 +94,8 @@ def affordable(fit: Fit, table: pd.DataFrame, most: float | None) -> pd.DataFram
     read_columns(table, fit.law.inputs, extra=fit.law.variables)  # complains of what is wrong
     made = table.assign(flops=_flops(fit, table))
     made.attrs = dict(table.attrs)
-    clash = [n for n in ("gain", "error", "per_flop", "share", "sd", "regret") if n in made]
+    made_here = ("gain", "error", "clear", "per_flop", "share", "sd", "regret")
+    clash = [name for name in made_here if name in made]
     made = made.drop(columns=[*clash, *(["loss"] if "loss" in made else [])])
     if most is None:
         return made

@@ -14,7 +14,7 @@ from bayescale.decisions.plan_space import Plans
 from bayescale.decisions.search import Objective, Problems
 from bayescale.fitting.fits import Fit
 
-__all__ = ["RISKS", "as_row", "combed", "losses_of", "risk_of", "risks_of"]
+__all__ = ["RISKS", "as_row", "combed", "largest_loss", "losses_of", "risk_of", "risks_of"]
 
 RISKS = ("mean", "quantile", "cvar")
 #: A wandering law's loss is at most so many times the largest that was fitted. Its spreads have
@@ -83,7 +83,7 @@ def losses_of(
     With ``most``, about so many of the draws, spread over all. Losses of a law with a discrepancy
     are bounded, so that their mean exists.
     """
-    limits = [_limit(fit) for fit in members]
+    limits = [largest_loss(fit) for fit in members]
     sizes = [fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"] for fit in members]
     every = [coefficient_draws(fit) for fit in members]
     if most is not None:
@@ -106,7 +106,7 @@ def losses_of(
     return sum(sizes), losses
 
 
-def _limit(fit: Fit) -> float:
+def largest_loss(fit: Fit) -> float:
     """What a loss is at most where means over the draws are taken."""
     if not fit.about.get("directions") or fit.runs is None:
         return np.inf

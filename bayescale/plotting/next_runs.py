@@ -114,7 +114,7 @@ def _title(ranked: pd.DataFrame, total: float) -> str:
 
 def _names(ranked: pd.DataFrame) -> Sequence[str]:
     """What each candidate is: its inputs that differ among them."""
-    after = ("flops", "gain", "error", "per_flop", "share", "sd", "regret")
+    after = ("flops", "gain", "error", "clear", "per_flop", "share", "sd", "regret")
     inputs = [name for name in ranked.columns if name not in after]
     numbers = [n for n in inputs if ranked[n].dtype.kind in "if"]
     return [
