@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from bayescale.checking.comparison import compare
     from bayescale.checking.influence import influence
     from bayescale.checking.law_check import check_law
+    from bayescale.checking.law_free import check_law_free
     from bayescale.checking.nested import nested
     from bayescale.checking.prior_overlap import prior_overlap
     from bayescale.checking.prior_sensitivity import prior_sensitivity
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from bayescale.decisions.budgets import parse_budget
     from bayescale.decisions.counts import plan_by_count
     from bayescale.decisions.decision import decide
+    from bayescale.decisions.designs import propose_designs, score_designs
     from bayescale.decisions.leverage import efficiency_leverage
     from bayescale.decisions.listed_choices import choices
     from bayescale.decisions.next_runs import next_runs
@@ -81,6 +83,7 @@ _HOME = {
     "decisions.budgets": ("parse_budget",),
     "decisions.counts": ("plan_by_count",),
     "decisions.decision": ("decide",),
+    "decisions.designs": ("propose_designs", "score_designs"),
     "decisions.leverage": ("efficiency_leverage",),
     "decisions.listed_choices": ("choices",),
     "decisions.next_runs": ("next_runs",),
@@ -94,6 +97,7 @@ _HOME = {
     "checking.influence": ("influence",),
     "checking.nested": ("nested",),
     "checking.law_check": ("check_law",),
+    "checking.law_free": ("check_law_free",),
     "checking.prior_overlap": ("prior_overlap",),
     "checking.prior_sensitivity": ("prior_sensitivity",),
     "checking.residual_checks": ("check_residuals",),
@@ -123,6 +127,7 @@ __all__ = [
     "average",
     "backtest",
     "check_law",
+    "check_law_free",
     "check_residuals",
     "choices",
     "coefficients",
@@ -166,6 +171,7 @@ __all__ = [
     "prior_overlap",
     "prior_sensitivity",
     "probability",
+    "propose_designs",
     "propose_runs",
     "published",
     "published_priors",
@@ -173,6 +179,7 @@ __all__ = [
     "refit",
     "required_budget",
     "residuals",
+    "score_designs",
     "score_plans",
     "simulate",
     "to_arviz",

@@ -21,71 +21,23 @@ from extrapolation import SETTINGS, VARIANTS, write
 from measured import series
 
 import bayescale as bs
+from bayescale.checking.isoflop_profiles import SIZES, WIDEST, Profile, isoflop_budgets
 
 KEPT = ("textbook", "coupled law", "calibrated")
-#: Budgets are told apart by so many decades, are no wider, and have at least so many sizes.
-APART, WIDEST, SIZES = 0.08, 0.2, 5
-#: The held-out runs must tell their best size by a 90 % interval so wide, decades.
-KNOWN = 0.2
-BOOTSTRAPS = 300
-
-
-def budgets(flops):
-    """Which budget each run is of: clusters of training compute, the cheapest first."""
-    order = np.argsort(flops, kind="stable")
-    steps = np.diff(np.log10(np.asarray(flops)[order])) > APART
-    label = np.empty(len(flops), dtype=int)
-    label[order] = np.concatenate([[0], np.cumsum(steps)])
-    return label
-
-
-class Profile:
-    """Log loss over log N at one budget, without a law."""
-
-    def __init__(self, runs, rng):
-        self.centre = float(np.log(runs.N).mean())
-        self.x = np.log(runs.N.to_numpy()) - self.centre
-        y = np.log(runs.loss.to_numpy())
-        self.degree = 3 if len(y) >= 7 else 2
-        self.curve = np.polyfit(self.x, y, self.degree)
-        at = np.polyval(self.curve, self.x)
-        spare = max(len(y) - self.degree - 1, 1)
-        residual = (y - at) * np.sqrt(len(y) / spare)
-        self.best = self.minimum(self.curve)
-        again = [
-            self.minimum(np.polyfit(self.x, at + rng.choice(residual, len(y)), self.degree))
-            for _ in range(BOOTSTRAPS)
-        ]
-        self.low, self.high = np.quantile(again, [0.05, 0.95])
-
-    def minimum(self, curve):
-        grid = np.linspace(self.x.min(), self.x.max(), 801)
-        return float(grid[np.polyval(curve, grid).argmin()])
-
-    @property
-    def inside(self):
-        """Whether the runs saw the minimum: not at their end, and within KNOWN decades."""
-        known = self.high - self.low < KNOWN * np.log(10)
-        return known and self.x.min() + 0.02 < self.best < self.x.max() - 0.02
-
-    def loss(self, log_n):
-        """Loss at a size, of the nearest seen where it lies outside."""
-        at = np.clip(log_n - self.centre, self.x.min(), self.x.max())
-        return float(np.exp(np.polyval(self.curve, at)))
 
 
 def tables():
     """Fitted runs, the held-out budget and its profile, by series."""
     rng = np.random.default_rng(0)
     for name, runs in series().items():
-        label = budgets(runs.flops)
+        label = isoflop_budgets(runs.flops)
         each = runs.assign(decades=np.log10(runs.flops)).groupby(label)
         several = each.N.nunique() >= SIZES
         whole = several.index[several & (each.decades.max() - each.decades.min() <= WIDEST)]
         if len(whole) < 3:
             continue
         held, fitted = runs[label == whole[-1]], runs[label < whole[-1]]
-        profile = Profile(held, rng)
+        profile = Profile.of(held.N, held.loss, rng)
         if profile.inside:
             yield name, fitted.reset_index(drop=True), held, profile
 

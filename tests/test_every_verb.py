@@ -202,6 +202,15 @@ def check_residuals(fit):
     assert "LOO-PIT" in bs.check_residuals(fit, exact=False).index
 
 
+def check_law_free(fit):
+    found = bs.check_law_free(fit)
+    # No budget of this table was spent on several sizes, but it tells whether size and data couple.
+    assert found.index.tolist() == (
+        ["product", "coupling k"] if set(run_for(fit)) == {"N", "D"} else []
+    )
+    assert found.attrs["reading"]
+
+
 def prior_overlap(fit):
     table = bs.prior_overlap(fit)
     assert table.overlap.between(0, 1).all()
@@ -291,7 +300,8 @@ VERBS = {"choices": choices_of_a_size} | {
         *(predict, interval, allocate, decide, required_budget, probability, efficiency_leverage),
         *(score_plans, worth_of_more),
         *(next_runs, propose_runs, coefficients, diagnose, save_and_load, shown_in_a_notebook),
-        *(compare, residuals, check_residuals, prior_overlap, prior_sensitivity, average),
+        *(compare, residuals, check_residuals, check_law_free, prior_overlap, prior_sensitivity),
+        average,
         *(to_arviz, arviz_refits, write_report),
         *(plot_fit, plot_pit, plot_residuals, plot_prior_posterior, plot_coefficients),
         *(plot_predictions, plot_allocation, plot_isoflop, plot_regret),
@@ -304,7 +314,7 @@ REFUSED = {
         (verb, "averaged"): "(?i)average"
         for verb in (
             *("choices", "efficiency_leverage", "next_runs", "propose_runs", "coefficients"),
-            "diagnose",
+            *("diagnose", "check_law_free"),
             *("save_and_load", "compare", "residuals", "check_residuals", "prior_overlap"),
             *("prior_sensitivity", "average", "to_arviz", "arviz_refits", "write_report"),
             *("plot_fit", "plot_pit", "plot_residuals", "plot_prior_posterior"),
@@ -317,7 +327,7 @@ REFUSED = {
         for verb in (
             *("predict", "next_runs", "propose_runs", "residuals", "check_residuals"),
             *("prior_overlap", "prior_sensitivity", "to_arviz", "plot_fit", "plot_pit"),
-            *("plot_residuals", "plot_prior_posterior"),
+            *("plot_residuals", "plot_prior_posterior", "check_law_free"),
         )
     },
     ("diagnose", "published"): "no sampler's chains",
@@ -337,7 +347,7 @@ REFUSED = {
         for verb in (
             *("allocate", "decide", "required_budget", "probability", "efficiency_leverage"),
             *("choices", "score_plans", "worth_of_more"),
-            *("next_runs", "write_report", "plot_fit", "plot_regret"),
+            *("next_runs", "write_report", "plot_fit", "plot_regret", "check_law_free"),
         )
     },
 }

@@ -33,7 +33,7 @@ def check(
     seed: opt.Seed = 0,
     json: opt.Json = False,
 ) -> None:
-    """Check a fit: its draws, its residuals, and what the runs leave to the priors.
+    """Check a fit: its draws, its residuals, what runs say without the law, and what they leave.
 
     For example:
 
@@ -46,9 +46,10 @@ def check(
 
     The exit code is 1 if the draws failed their diagnostics; the rest is said, not judged. JSON:
     law, noise, simulated, calibrated, table, runs, seed, diagnostics (as bayescale fit has them),
-    residuals (prob, exact, checks and reading), priors (coefficients and reading), with a budget or
-    a run influence (question, value, lower, upper, parts and reading), and with a budget
-    sensitivity (budget, of, components and reading).
+    residuals (prob, exact, checks and reading), without_law (where the runs alone say anything:
+    ok, checks and reading), priors (coefficients and reading), with a budget or a run influence
+    (question, value, lower, upper, parts and reading), and with a budget sensitivity (budget, of,
+    components and reading).
     """
     from bayescale.cli.inputs import check_ungrouped, open_fit, single
 
@@ -92,6 +93,7 @@ def check(
 
 def _found(fit: Fit, seed: int, exact: bool, report: Any) -> dict[str, Any]:
     """What can be said of a fit without a question."""
+    from bayescale.checking.law_free import check_law_free
     from bayescale.checking.prior_overlap import prior_overlap
     from bayescale.checking.residual_checks import LEVEL, check_residuals
     from bayescale.cli.results import fit_document
@@ -103,7 +105,13 @@ def _found(fit: Fit, seed: int, exact: bool, report: Any) -> dict[str, Any]:
     report("residuals")
     found = check_residuals(fit, prob=LEVEL, exact=exact, seed=seed)
     residuals = {"prob": LEVEL, "exact": exact} | _rows(found, "checks")
-    return {name: told[name] for name in kept} | {"residuals": residuals, "priors": priors}
+    document = {name: told[name] for name in kept} | {"residuals": residuals}
+    if not fit.about.get("by"):
+        report("the runs without the law")
+        free = check_law_free(fit, seed=seed)
+        if len(free):
+            document["without_law"] = {"ok": free.attrs["ok"]} | _rows(free, "checks")
+    return document | {"priors": priors}
 
 
 def _influence(
@@ -134,10 +142,10 @@ def _show_found(document: Mapping[str, Any]) -> None:
 
     show_trust(document)
     tables = {"influence": _show_influence, "sensitivity": _show_sensitivity}
-    for part in ("residuals", "priors", *tables):
+    for part in ("residuals", "without_law", "priors", *tables):
         if part in document:
             say()
-            say(part, "bold")
+            say(part.replace("_", " "), "bold")
             say(document[part]["reading"])
             if part == "residuals":
                 aside(f"A law that is true passes each check in {percent(LEVEL)} of tables.")

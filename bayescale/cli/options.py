@@ -61,6 +61,11 @@ PlotRanking = Annotated[Path | None, option(
 PlotPriors = Annotated[Path | None, option(
     "--plot FILE", "Draw prior and posterior: png, pdf, svg.", read_figure)]
 
+PlotDesigns = Annotated[Path | None, option(
+    "--plot FILE", "Draw the designs and what each would tell: png, pdf, svg.", read_figure)]
+RunsToTrain = Annotated[Path | None, option(
+    "-o --output FILE", "Keep the runs of the most telling design as CSV.")]
+
 # Saved fits and laws.
 FitFile = Annotated[Path, argument("FIT", "A file saved by bayescale fit.", None, offer.fits)]
 ComparedFits = Annotated[list[Path], argument("FIT", "Fits of the same runs.", None, offer.fits)]
@@ -221,6 +226,22 @@ Batch = Annotated[int | None, option("--batch N", "Choose so many runs to train 
 Rank = Annotated[str, option(
     "--rank BY", "per_flop, or gain whatever a run costs.",
     None, offer.choices("per_flop", "gain"))]
+
+# Designs.
+BudgetOfRuns = Annotated[Budget, option(
+    "--budget FLOP", "Compute of the decision that the small runs are for.", read_budget)]
+ComputeOfRuns = Annotated[Budget | None, option(
+    "--compute FLOP", "Compute that all small runs cost together.", read_budget)]
+OwnDesign = Annotated[str | None, option(
+    "--runs RUNS", "Runs that you might train, without losses; a column design names several "
+    "designs.", None, offer.tables)]
+CountOfRuns = Annotated[int, option(
+    "--count N", "Runs of each design that is proposed: a multiple of four.", read_count)]
+Scatter = Annotated[float, option(
+    "--scatter SHARE", "Standard deviation of a run's log loss about the law.", number)]
+TypicalLoss = Annotated[float, option("--loss LOSS", "Typical loss of such runs, nats.", number)]
+Simulations = Annotated[int, option(
+    "--simulations N", "Truths to simulate; each costs a fit of each design.", read_count)]
 
 # Checks.
 OfPlan = Annotated[str | None, option(

@@ -21,6 +21,7 @@ from __future__ import annotations
 from bayescale.plotting.allocation import plot_allocation
 from bayescale.plotting.checks import plot_coefficients, plot_predictions
 from bayescale.plotting.comparison import plot_comparison
+from bayescale.plotting.designs import plot_designs
 from bayescale.plotting.isoflop import plot_isoflop
 from bayescale.plotting.next_runs import plot_next_runs
 from bayescale.plotting.priors import plot_prior_posterior
@@ -34,6 +35,7 @@ __all__ = [
     "plot_allocation",
     "plot_coefficients",
     "plot_comparison",
+    "plot_designs",
     "plot_fit",
     "plot_isoflop",
     "plot_next_runs",
