@@ -37,7 +37,7 @@ os.environ |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL")
 
 import numpy as np
 import pandas as pd
-from decision_coverage import Profile, budgets, judged
+from decision_coverage import judged
 from decision_coverage import tables as isoflop_tables
 from extrapolation import CUTS, DISTANCES
 from field_tools import TOOLS
@@ -46,6 +46,7 @@ from measured import own
 
 import bayescale as bs
 from bayescale.checking.folds import distinct, later_runs
+from bayescale.checking.isoflop_profiles import Profile, isoflop_budgets
 from bayescale.prediction.scoring import crps
 
 HERE = Path(__file__).parent
@@ -76,12 +77,12 @@ def best_sizes():
     runs["budget"] = np.where(near, np.array(BUDGETS)[at], np.nan)
     for budget in BUDGETS[-5:]:
         held = runs[runs.budget == budget]
-        profile = Profile(held, np.random.default_rng(0))
+        profile = Profile.of(held.N, held.loss, np.random.default_rng(0))
         if profile.inside:
             cheaper = runs[runs.flops <= budget / 10 * 10**NEAR]
             yield "hoffmann2022", cheaper.reset_index(drop=True), held, profile
     for name, runs, held, profile in isoflop_tables():
-        yield name, runs.assign(budget=budgets(runs.flops)), held, profile
+        yield name, runs.assign(budget=isoflop_budgets(runs.flops)), held, profile
 
 
 def questions():

@@ -245,7 +245,7 @@ def isoflop_profiles(runs, new, budget):
 
     Bootstraps resample each profile's residuals, and the line's. It says nothing of losses.
     """
-    from decision_coverage import SIZES
+    from bayescale.checking.isoflop_profiles import SIZES
 
     if budget is None:
         raise NotImplementedError("isoFLOP profiles predict no losses")
