@@ -16,7 +16,8 @@ function, which answers as those of field_tools.py do; named tools are compared 
 
 A whole run writes to benchmarks/results/: field.csv, a row a tool and distance past the largest
 fitted run; field_series.csv, by series; field_sizes.csv, a row a tool, on best sizes;
-field_tools.csv, what each cost, its version and the machine; and docs/field.svg.
+field_tools.csv, what each cost, its version and the machine; field_ahead.csv, who is ahead in what;
+and docs/field.svg.
 
 simple-scaling-laws is installed beside the package: `pip install simple-scaling-laws==0.2.0`.
 """
@@ -273,6 +274,40 @@ def of_costs(tool, costs):
     return row | {"machine": machine()}
 
 
+def ahead(losses, sizes, costs):
+    """Who is ahead in what, and by how much of this package's calibrated fit."""
+    ours = "bayescale, calibrated"
+    every = losses[losses.times_largest == "all"].set_index("tool")
+    far = losses[losses.times_largest == "10 to 100"].set_index("tool")
+    own_budgets = sizes[sizes.of == "hoffmann2022"].set_index("tool")
+    others = sizes[sizes.of == "other tables"].set_index("tool")
+    seconds = costs.set_index("tool").median_cpu
+    told = {
+        "90 % intervals of losses, share inside": (every.inside_90, "near"),
+        "the same, 10 to 100 times the largest run": (far.inside_90, "near"),
+        "CRPS, over textbook": (every.crps_ratio, "low"),
+        "the same, 10 to 100 times the largest run ": (far.crps_ratio, "low"),
+        "log score, more than textbook": (every.log_score_more, "high"),
+        "90 % intervals of best sizes, Hoffmann et al.": (own_budgets.get("inside_90"), "near"),
+        "mean regret, Hoffmann et al., nats": (own_budgets.get("regret_mean"), "low"),
+        "90 % intervals of best sizes, other tables": (others.get("inside_90"), "near"),
+        "mean regret, other tables, nats": (others.get("regret_mean"), "low"),
+        "CPU seconds, median": (seconds, "low"),
+    }
+    rows = []
+    for question, (values, wanted) in told.items():
+        values = values.dropna()
+        if values.empty:
+            continue
+        by = {"near": (values - 0.9).abs(), "low": values, "high": -values}[wanted]
+        rest = values.drop([tool for tool in values.index if tool.startswith("bayescale")])
+        other = by[rest.index].idxmin()
+        row = {"question": question.strip(), "ahead": by.idxmin(), "best": values[by.idxmin()]}
+        row |= {"calibrated": values.get(ours), "best_other": other, "other": values[other]}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
 def picture(table, path):
     """Coverage and error of each tool, by distance."""
     import matplotlib
@@ -328,6 +363,9 @@ def main():
         "field_sizes.csv": of_sizes(sizes),
         "field_tools.csv": pd.DataFrame(costs),
     }
+    if not chosen:
+        of = (tables[f"field{kind}.csv"] for kind in ("", "_sizes", "_tools"))
+        tables["field_ahead.csv"] = ahead(*of)
     for name, table in tables.items():
         if not chosen:
             keep(table, name, index=False, float_format="%.4g")
