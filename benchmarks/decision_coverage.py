@@ -73,7 +73,8 @@ def picture(table, path):
     matplotlib.use("Agg")
     from matplotlib import pyplot as plt
 
-    names = list(dict.fromkeys(table.series))
+    ratio = (table.plan / table.observed).where(table.variant == "calibrated")
+    names = list(table.assign(ratio=ratio).dropna(subset="ratio").sort_values("ratio").series)
     figure, axes = plt.subplots(figsize=(7.0, 4.2), layout="constrained")
     for shift, variant, colour in ((0.17, "textbook", "#b0492e"), (-0.17, "calibrated", "#12304f")):
         part = table[table.variant == variant].set_index("series").loc[names]
@@ -83,10 +84,16 @@ def picture(table, path):
         axes.plot(part.plan / part.observed, y, "o", color="white", mec=colour, ms=4.5)
     axes.axvline(1.0, color="#7a8ea6", lw=1)
     axes.set_xscale("log")
-    axes.set_xlim(0.1, 10)
-    axes.set_xticks([0.1, 0.3, 1, 3, 10], ["0.1", "0.3", "1", "3", "10"])
-    axes.set_yticks(np.arange(len(names))[::-1], names, fontsize=8)
-    axes.set_xlabel("optimal size over the observed one (circles: the plan)")
+    ends = np.r_[table.low, table.high] / np.r_[table.observed, table.observed]
+    axes.set_xlim(min(0.9 * ends.min(), 0.5), max(1.1 * ends.max(), 2.0))
+    ticks = np.array([0.1, 0.2, 0.3, 0.5, 0.7, 1, 1.5, 2, 3, 5, 10])
+    low, high = axes.get_xlim()
+    axes.set_xticks(ticks[(ticks >= low) & (ticks <= high)])
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.minorticks_off()
+    words = [name.replace("__", ", ").replace("_", " ") for name in names]
+    axes.set_yticks(np.arange(len(names))[::-1], words, fontsize=8)
+    axes.set_xlabel("optimal size over the observed one (times; circles: the plan)")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, fontsize=8, loc="lower left")
     figure.savefig(path, metadata={"Date": None})

@@ -182,13 +182,14 @@ def draw(alone: pd.DataFrame, sizes: pd.DataFrame, fits: dict[str, bs.Fit], path
     """How each law predicts, and what experts are worth by size."""
     from matplotlib import pyplot as plt
 
-    figure, panels = plt.subplots(1, 3, figsize=(12.5, 3.2), layout="constrained")
+    figure = plt.figure(figsize=(7.4, 5.2), layout="constrained")
+    panels = list(figure.subplot_mosaic([[0, 1], [2, 2]], height_ratios=(1, 1.2)).values())
     for panel, table, what in zip(panels, (alone, sizes), ("run", "model size"), strict=False):
         bs.plotting.plot_comparison(table, ax=panel)
         panel.set_title(f"S-Base: each {what} left out in turn", fontsize=9)
         panel.set_title("", loc="left")
     grid = np.geomspace(15e6, SIZES[-1], 10)
-    looks = zip(EXPERTS, ("#d9772b", "#4f9d8b", "#1f4e79"), ("--", ":", "-"), strict=True)
+    looks = zip(EXPERTS, ("#d9772b", "#2a7f6f", "#1f4e79"), ("--", ":", "-"), strict=True)
     for name, colour, line in looks:
         found = [leverage(fits[name], size) for size in grid]
         low, high = np.transpose([bs.interval(x, 0.9).values for x in found])
@@ -201,7 +202,7 @@ def draw(alone: pd.DataFrame, sizes: pd.DataFrame, fits: dict[str, bs.Fit], path
     panels[2].set_ylim(bottom=0)
     panels[2].set_xlabel("active parameters", fontsize=9)
     panels[2].set_ylabel(f"leverage of {COUNT} experts", fontsize=9)
-    panels[2].legend(frameon=False, fontsize=8, loc="lower left")
+    panels[2].legend(frameon=False, fontsize=8, loc="lower left", title="bands: 90 %")
     for panel in panels:
         panel.tick_params(labelsize=8)
         panel.spines[["top", "right"]].set_visible(False)

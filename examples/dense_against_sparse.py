@@ -131,7 +131,7 @@ def draw(table, gamma, prior, path: Path) -> None:
     """Differences of the laws; prior and posterior of gamma."""
     from matplotlib import pyplot as plt
 
-    figure, (left, panel) = plt.subplots(1, 2, figsize=(9, 3), layout="constrained")
+    figure, (left, panel) = plt.subplots(1, 2, figsize=(7.4, 3), layout="constrained")
     bs.plotting.plot_comparison(table, ax=left)
     draws = gamma.values.ravel()
     span = np.linspace(min(-1.2, draws.min()), max(1.2, draws.max()), 300)

@@ -118,7 +118,7 @@ def draw(fit: bs.Fit, runs, path: Path) -> None:
     from matplotlib import pyplot as plt
 
     grid = np.geomspace(1, 512, 40)
-    figure, panels = plt.subplots(1, 2, figsize=(8, 3.4), layout="constrained")
+    figure, panels = plt.subplots(1, 2, figsize=(7.4, 3.3), layout="constrained")
     for panel, size in zip(panels, SIZES, strict=True):
         losses = bs.predict(
             fit, mean=True, N_active=size, D=130.5e9, experts=xr.DataArray(grid, dims="experts")
@@ -135,7 +135,7 @@ def draw(fit: bs.Fit, runs, path: Path) -> None:
         panel.set_xlabel("experts")
         panel.set_title(f"{format_number(size, 2)} active parameters", fontsize=10)
     panels[0].set_ylabel("loss (nats per token)")
-    panels[1].legend(frameon=False)
+    panels[1].legend(frameon=False, title="runs; bands: 90 %")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
     plt.close(figure)

@@ -115,7 +115,7 @@ def draw(fit: bs.Fit, path: Path) -> None:
     from matplotlib import pyplot as plt
 
     labels = {"E": "floor $E$ (nats)", "A": "size term $A$ (nats)", "alpha": r"exponent $\alpha$"}
-    figure, panels = plt.subplots(1, 3, figsize=(8, 2.4), sharey=True, layout="constrained")
+    figure, panels = plt.subplots(1, 3, figsize=(7.4, 2.4), sharey=True, layout="constrained")
     for panel, (name, label) in zip(panels, labels.items(), strict=True):
         for row, corpus in enumerate(CORPORA):
             draws = fit.posterior[name].sel(corpus=corpus)
@@ -126,6 +126,7 @@ def draw(fit: bs.Fit, path: Path) -> None:
         panel.margins(0.08, 0.25)
     panels[0].set_yticks(range(len(CORPORA)), list(CORPORA.values()))
     panels[0].invert_yaxis()
+    panels[0].set_title("bars: 50 and 90 % intervals", loc="left", fontsize=9)
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150)
     plt.close(figure)

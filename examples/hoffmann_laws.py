@@ -168,9 +168,9 @@ def draw(table: pd.DataFrame, later: pd.DataFrame, plans: pd.DataFrame, path: Pa
     """How each fit predicts, and the size that it wants."""
     from matplotlib import pyplot as plt
 
-    figure, (left, middle, right) = plt.subplots(
-        1, 3, figsize=(12, 3.2), layout="constrained", width_ratios=(3, 3, 2.8)
-    )
+    figure = plt.figure(figsize=(7.4, 5.4), layout="constrained")
+    places = figure.subplot_mosaic([[0, 1], [2, 2]], height_ratios=(1.7, 1), width_ratios=(1.3, 1))
+    left, middle, right = places.values()
     bs.plotting.plot_comparison(table, ax=left)
     looks = {"all runs": ("#1f4e79", "o", -0.14), "no outliers": ("#d9772b", "s", 0.14)}
     for runs, (colour, marker, shift) in looks.items():
@@ -186,8 +186,10 @@ def draw(table: pd.DataFrame, later: pd.DataFrame, plans: pd.DataFrame, path: Pa
     middle.minorticks_off()
     middle.set_ylim(left.get_ylim())
     middle.set_yticks([])
-    middle.set_xlabel(f"optimal size at {BUDGET:.1e} FLOP (parameters)", fontsize=9)
-    middle.legend(frameon=False, fontsize=8)
+    middle.set_xlabel(
+        f"optimal size at {BUDGET:.1e} FLOP (parameters)\nbars: 90 % intervals", fontsize=9
+    )
+    middle.legend(frameon=False, fontsize=8, loc="lower right")
     bs.plotting.plot_comparison(later, ax=right)
     for panel in (left, middle, right):
         panel.tick_params(labelsize=8)

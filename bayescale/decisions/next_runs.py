@@ -99,7 +99,8 @@ def next_runs(
         to it, is expected to take off what there is now; and what is then left: ``regret``, or
         ``sd`` of the prediction, nats. ``attrs`` hold ``objective`` (``"regret"`` or
         ``"variance"``), ``now``, the regret or the standard deviation before any run, ``reading``,
-        a sentence on whether there is anything to gain, and ``simulated``.
+        a sentence on whether there is anything to gain, ``budget``, ``rank``, ``batch`` and
+        ``simulated``.
 
     Raises
     ------
@@ -187,6 +188,7 @@ def next_runs(
         "now": float(np.sqrt(start)) if now is None else start,
         "simulated": bool(fit.about.get("simulated", False)),
         "loss_unit": fit.loss_unit,
+        "budget": budget,
         "batch": size,
         "rank": rank,
     }

@@ -24,7 +24,10 @@ from bayescale.plotting.figures import (
     make_panels,
     note_simulated,
     returned,
+    spread,
     style,
+    uncertain,
+    with_key,
 )
 from bayescale.prediction.predict import interval
 
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["plot_allocation"]
 
 _MOST_TICKS = 8
+_MARK = fit_colour(1)
 
 
 def plot_allocation(
@@ -46,12 +50,13 @@ def plot_allocation(
     bounds: Mapping[str, tuple[float, float]] | None = None,
     show: Sequence[str] | None = None,
     probs: Sequence[float] = (0.5, 0.9),
+    mark: float | None = None,
     ax: Any = None,
 ) -> Any:
     """The optimal allocation over the training budget, with credible bands.
 
     A vertical line marks the cost of the largest fitted run: to its right, the law is
-    extrapolated, and the bands hold if the law does.
+    extrapolated, and bands of a fit that takes its law to be true are too narrow.
 
     Parameters
     ----------
@@ -66,6 +71,8 @@ def plot_allocation(
         ``"loss"``. By default what the budget decides, tokens per parameter, and the loss.
     probs
         Posterior probabilities of the bands.
+    mark
+        A budget to mark, FLOPs: the one that was asked for.
     ax
         An Axes, divided among the panels, or an array of one Axes a panel.
 
@@ -110,21 +117,29 @@ def plot_allocation(
             for i, (name, found) in enumerate(best.items()):
                 values = _quantity(found, what)
                 listed = any(what in one for one in spaces[name].listed)
-                look = {"color": fit_colour(i), "linestyle": LINES[i % len(LINES)], "label": name}
+                look = {"color": fit_colour(i), "linestyle": LINES[i % len(LINES)]}
+                if len(named) > 1:
+                    look["label"] = name
                 draw_band(panel, budgets, values, probs, steps=listed, **look)
                 drawn.append(interval(values, probs[0]).values)
             levels = [one[what] for one in next(iter(spaces.values())).listed if what in one]
             _scale_quantity(panel, what, np.array(levels or drawn), extra, unit)
             if 1 < len(set(levels)) <= _MOST_TICKS:
-                panel.set_yticks(
-                    sorted(set(levels)), [f"{level:g}" for level in sorted(set(levels))]
-                )
+                _tick_levels(panel, levels)
             scale_axis(panel, "x", "budget", budgets, log=True)
+            if across > 2:
+                panel.set_xlabel("budget (FLOP)")
         _mark_largest(panels, best)
         label_outer(panels)
         note_simulated(panels, named)
-        if len(named) > 1:
-            panels[-1].legend()
+        if mark is not None:
+            for panel in panels:
+                label = "budget asked for" if panel is panels[-1] else None
+                panel.axvline(mark, color=_MARK, linewidth=0.9, zorder=1, label=label)
+        unsure = any(map(uncertain, named.values()))
+        # Lines may run behind it.
+        look: Any = {"frameon": True, "framealpha": 0.85, "edgecolor": "none"}
+        with_key(panels[-1], spread(probs, "bands") if unsure else (), loc="best", **look)
     return returned(panels)
 
 
@@ -169,6 +184,16 @@ def _scale_quantity(
     ratio = "/".join(symbol(part).strip("$") for part in what.split("/"))
     scale_axis(panel, "y", what, values, log=values.max() > 4 * values.min())
     panel.set_ylabel(f"${ratio}$ ({units[0]}/{units[1].removesuffix('s')})")
+
+
+def _tick_levels(panel: Axes, levels: Sequence[float]) -> None:
+    from matplotlib.ticker import FuncFormatter, NullLocator
+
+    from bayescale.plotting.ticks import LevelTicks
+
+    panel.yaxis.set_major_locator(LevelTicks(levels))
+    panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    panel.yaxis.set_minor_locator(NullLocator())
 
 
 def _mark_largest(panels: Sequence[Axes], best: Mapping[str, xr.Dataset]) -> None:

@@ -42,13 +42,6 @@ _TITLES = {
 }
 _UNITS = {"budget": "FLOP"}
 _COMPUTE = ("budget", "flops")
-_SUBS = (
-    ((1.0,), 3),
-    ((1.0, 3.0), 3),
-    ((1.0, 2.0, 5.0), 2),
-    ((1.0, 2.0, 3.0, 5.0, 7.0), 2),
-    ((1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0), 0),
-)
 
 
 def symbol(name: str) -> str:
@@ -106,38 +99,29 @@ def scale_axis(
     unit: str = "",
 ) -> None:
     """Scale, ticks and label of the ``x`` or ``y`` axis for values of an input."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-
     axis = getattr(ax, f"{which}axis")
     getattr(ax, f"set_{which}label")(axis_label(name, extra, short=short, unit=unit))
     if not log:
         return
     getattr(ax, f"set_{which}scale")("log")
-    values = np.asarray(values, dtype=float)
-    low, high = values.min(), values.max()
-    levels = np.unique(np.round(np.log2(values), 6))
+    levels = np.unique(np.round(np.log2(np.asarray(values, dtype=float)), 6))
     if variable(name, extra).scale is None and name not in _COMPUTE and (levels % 1 == 0).all():
-        axis.set_major_locator(LogLocator(base=2, subs=(1.0,), numticks=9))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_minor_locator(NullLocator())
-        return
-    log_ticks(axis, low, high, _power if name in _COMPUTE else format_number)
+        log_ticks(axis, lambda value: f"{value:g}", base=2.0)
+    else:
+        log_ticks(axis, _power if name in _COMPUTE else format_number)
 
 
-def log_ticks(axis: Any, low: float, high: float, write: Callable[[float], str]) -> None:
-    """Ticks of a logarithmic axis that suit its range, written as told."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+def log_ticks(axis: Any, write: Callable[[float], str], base: float = 10.0) -> None:
+    """Ticks of a logarithmic axis that suit its range and its room, written as told."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
-    decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
-    # The coarsest ticks of which enough lie in the range, so that none overlap.
-    for subs, enough in _SUBS:
-        ticks = np.outer(decades, subs)
-        if ((ticks >= low * 0.99) & (ticks <= high * 1.01)).sum() >= enough:
-            break
-    axis.set_major_locator(LogLocator(base=10, subs=subs, numticks=6))
-    axis.set_minor_locator(LogLocator(base=10, subs=list(range(2, 10)), numticks=99))
-    axis.set_minor_formatter(NullFormatter())
+    from bayescale.plotting.ticks import RoundTicks
+
+    axis.set_major_locator(RoundTicks(base))
     axis.set_major_formatter(FuncFormatter(lambda value, _: write(value)))
+    fine = LogLocator(base=10, subs=list(range(2, 10)), numticks=99)
+    axis.set_minor_locator(fine if base == 10 else NullLocator())
+    axis.set_minor_formatter(NullFormatter())
 
 
 def _power(value: float) -> str:

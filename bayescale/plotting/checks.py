@@ -21,11 +21,14 @@ from bayescale.plotting.figures import (
     draw_intervals,
     fit_colour,
     head_room,
+    key,
     label_outer,
     make_panels,
     note_simulated,
     returned,
+    spread,
     style,
+    uncertain,
 )
 from bayescale.prediction.predict import interval, predict
 
@@ -108,12 +111,12 @@ def plot_predictions(
             shift = (i - (len(drawn) - 1) / 2) * step * min(0.2, 0.7 / len(drawn))
             places = at * np.exp(shift) if log_x else at + shift
             shown = 100 * (loss / xr.DataArray(observed, dims="run") - 1) if relative else loss
-            noisy = named[name].about["noise"] is not None
+            noise = named[name].about["noise"] is not None
             look: dict[str, Any] = {"color": fit_colour(i), "marker": MARKERS[i % len(MARKERS)]}
-            draw_intervals(panel, places, shown, probs if noisy else (), across=False, **look)
-            label = f"{name}, {_inside(loss, observed, probs[0])}" if noisy else f"{name}, no noise"
+            draw_intervals(panel, places, shown, probs if noise else (), across=False, **look)
+            label = f"{name}, {_inside(loss, observed, probs[0])}" if noise else f"{name}, no noise"
             entry = (
-                {"linewidth": 1.4, "markerfacecolor": "white"} if noisy else {"linestyle": "none"}
+                {"linewidth": 1.4, "markerfacecolor": "white"} if noise else {"linestyle": "none"}
             )
             panel.plot([], [], label=label, **entry, **look)
         what = "observed, simulated" if runs.attrs.get("simulated") else "observed"
@@ -129,7 +132,8 @@ def plot_predictions(
             _name_runs(panel, runs, order)
         else:
             scale_axis(panel, "x", x, at, log=log_x, extra=law.variables)
-        head_room(panel, len(drawn) + 1)
+        noisy = any(fit.about["noise"] is not None for fit in named.values())
+        head_room(panel, len(drawn) + 1, more=spread(probs, "bars") if noisy else ())
         note_simulated([panel], named)
     return panel
 
@@ -236,11 +240,11 @@ def plot_coefficients(
     sets = _known("published", published, law.published, law.name) if units == "raw" else []
     sets = [name for name in sets if name not in named]
     rows = [*draws, *sets]
-    across = len(shown) if len(shown) < 4 else min(-(-len(shown) // 2), 4)
+    across = len(shown) if len(shown) < 3 else 2 if len(shown) == 4 else 3
     height = -(-len(shown) // across) * (0.22 * len(rows) + 0.75)
     with style():
         panels = make_panels(
-            ax, len(shown), columns=across, size=(1.6 + 1.7 * across, height), sharey=True
+            ax, len(shown), columns=across, size=(1.8 + 1.9 * across, height), sharey=True
         )
         for panel, name in zip(panels, shown, strict=True):
             ends = _draw_coefficient(panel, name, draws, [law.published[s] for s in sets], probs)
@@ -255,6 +259,8 @@ def plot_coefficients(
             panel.tick_params(axis="y", length=0)
         label_outer(panels)
         note_simulated(panels, named)
+        if any(map(uncertain, named.values())):
+            key(panels, across, spread(probs, "bars"), handlelength=1.4)
     return returned(panels)
 
 
@@ -314,12 +320,12 @@ def _scale_coefficient(panel: Axes, log: bool, ends: np.ndarray) -> None:
         room = (high / low) ** 0.08
         panel.set_xscale("log")
         panel.set_xlim(low / room, high * room)
-        log_ticks(panel.xaxis, low / room, high * room, number_label)
+        log_ticks(panel.xaxis, number_label)
     else:
-        from matplotlib.ticker import MaxNLocator
+        from bayescale.plotting.ticks import FewTicks
 
         panel.margins(x=0.08)
-        panel.xaxis.set_major_locator(MaxNLocator(4))
+        panel.xaxis.set_major_locator(FewTicks())
 
 
 def number_label(value: float) -> str:

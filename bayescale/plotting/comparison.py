@@ -18,7 +18,7 @@ __all__ = ["plot_comparison"]
 
 
 def plot_comparison(table: pd.DataFrame, *, ax: Any = None) -> Axes:
-    """Differences of laws in elpd to the best one, the best at the top.
+    r"""Differences of laws in elpd to the best one, the best at the top.
 
     The thick bar is one standard error of the difference (``dse``) to either side, the thin one
     two. A point is filled where the runs tell the law from the best, as ``attrs["reading"]`` says
@@ -49,7 +49,7 @@ def plot_comparison(table: pd.DataFrame, *, ax: Any = None) -> Axes:
     >>> fits = {law.name: bs.fit(law, runs, method="laplace", seed=1) for law in (dense, kaplan)}
     >>> panel = bs.plotting.plot_comparison(bs.compare(fits))
     >>> panel.get_xlabel()
-    'elpd less that of the best (nats)'
+    'elpd less that of the best (nats)\\nbars: one and two standard errors'
     """
     clear = table.attrs.get("distinguishable", {})
     if not {"elpd_diff", "dse"} <= set(table.columns) or not set(table.index) <= set(clear):
@@ -60,7 +60,7 @@ def plot_comparison(table: pd.DataFrame, *, ax: Any = None) -> Axes:
     place, colour = np.arange(len(table)), fit_colour(0)
     gap, error = table["elpd_diff"].to_numpy(float), table["dse"].to_numpy(float)
     with style():
-        (panel,) = make_panels(ax, 1, columns=1, size=(5.2, 0.26 * len(table) + 0.95))
+        (panel,) = make_panels(ax, 1, columns=1, size=(5.2, 0.26 * len(table) + 1.25))
         panel.axvline(0, color=INK, linewidth=0.9, linestyle="--", zorder=1)
         for errors, width in ((2, 1.1), (1, 3.0)):
             low, high = gap - errors * error, gap + errors * error
@@ -79,7 +79,10 @@ def plot_comparison(table: pd.DataFrame, *, ax: Any = None) -> Axes:
         panel.set_ylim(len(table) - 0.4, -0.6)
         panel.tick_params(axis="y", length=0)
         panel.grid(axis="y", visible=False)
-        panel.set_xlabel("elpd less that of the best (nats)")
+        said = ["elpd less that of the best (nats)", "bars: one and two standard errors"]
+        if not all(clear[name] for name in table.index[1:]):
+            said.append("open: the runs do not tell it from the best")
+        panel.set_xlabel("\n".join(said))
         losses = "simulated losses of " if table.attrs["simulated"] else ""
         task = TASKS[table.attrs["by"]].format(table.attrs["runs"])
         panel.set_title(f"predicting {losses}{task}", loc="left", fontsize=8, color="0.35")

@@ -6,7 +6,7 @@ matplotlib is loaded by the functions that need it, and its settings are changed
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,7 +37,10 @@ __all__ = [
     "note_simulated",
     "returned",
     "simulated",
+    "spread",
     "style",
+    "uncertain",
+    "with_key",
 ]
 
 _STYLE: Any = {
@@ -63,7 +66,9 @@ _STYLE: Any = {
 #: What is drawn once: observed losses, lines of reference, notes.
 INK = "0.15"
 #: Apart in luminance from one to the next, so that they differ in grey and for the colour-blind.
-_FIT_COLOURS = ("#1f4e79", "#d9772b", "#86c5b4", "#a05195", "#c9a227", "#4a4a4a")
+#: None is lighter than three to one against white, which shows in the dark too, where pages turn
+#: lightness about.
+_FIT_COLOURS = ("#1f4e79", "#d9772b", "#2a7f6f", "#b58a12", "#7b2d73", "#8a8a8a")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 LINES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1)), (0, (3, 1, 1, 1)), (0, (1, 1)), "-")
 
@@ -121,6 +126,11 @@ def check_probs(probs: Iterable[float]) -> list[float]:
 def simulated(fit: Fit) -> bool:
     """Whether the fitted losses are simulated, which every picture of them must say."""
     return bool(fit.about.get("simulated", False))
+
+
+def uncertain(fit: Fit) -> bool:
+    """Whether a fit has draws: published coefficients have one, and neither bands nor bars."""
+    return bool(fit.posterior.sizes["chain"] * fit.posterior.sizes["draw"] > 1)
 
 
 def note_simulated(panels: Sequence[Axes], fits: Mapping[str, Fit]) -> None:
@@ -214,16 +224,16 @@ def returned(panels: list[Axes]) -> Any:
     return panels[0] if len(panels) == 1 else np.array(panels, dtype=object)
 
 
-def key(panels: Sequence[Axes], columns: int, **options: Any) -> None:
-    """A legend of several panels, in the empty place of their grid or at its right."""
+def key(panels: Sequence[Axes], columns: int, more: Sequence[Any] = (), **options: Any) -> None:
+    """A key of several panels, in the empty place of their grid or at its right."""
     if len(panels) == 1:
-        panels[0].legend(**options)
+        with_key(panels[0], more, **options)
         return
     spare = len(panels) % columns != 0
     holder = panels[-1] if spare else panels[columns - 1]
-    legend = holder.legend(loc="upper left", bbox_to_anchor=(1.04, 1.02), **options)
+    with_key(holder, more, loc="upper left", bbox_to_anchor=(1.04, 1.02), **options)
     if spare:
-        legend.set_in_layout(False)
+        holder.get_legend().set_in_layout(False)
 
 
 # --- colours, bands and intervals -----------------------------------------------------------------
@@ -233,7 +243,7 @@ def level_colours(count: int) -> list[Any]:
     """Colours of ordered levels, from dark to light, so that their order shows in grey as well."""
     from matplotlib import colormaps
 
-    ends = (0.0, 0.82) if count > 1 else (0.2, 0.2)
+    ends = (0.0, 0.59) if count > 1 else (0.2, 0.2)  # no lighter than shows on white
     return [colormaps["viridis"](x) for x in np.linspace(*ends, count)]
 
 
@@ -318,9 +328,29 @@ def draw_intervals(
     )
 
 
-def head_room(ax: Axes, entries: int, columns: int = 1) -> None:
+def spread(probs: Collection[float], what: str) -> list[Any]:
+    """An entry of a key that says which share of the posterior ``"bands"`` or ``"bars"`` hold."""
+    from matplotlib.lines import Line2D
+    from matplotlib.patches import Patch
+
+    if not len(probs):
+        return []
+    label = f"{what}: {' and '.join(f'{100 * prob:g}' for prob in sorted(probs))} %"
+    if what == "bars":
+        return [Line2D([], [], color="0.5", linewidth=2.2, label=label)]
+    return [Patch(color="0.5", alpha=0.35, linewidth=0, label=label)]
+
+
+def with_key(ax: Axes, more: Sequence[Any] = (), **options: Any) -> None:
+    """A key of what has a label on an Axes, and of more; none of nothing."""
+    handles = [*ax.get_legend_handles_labels()[0], *more]
+    if handles:
+        ax.legend(handles=handles, **options)
+
+
+def head_room(ax: Axes, entries: int, columns: int = 1, more: Sequence[Any] = ()) -> None:
     """Put the key at the top, and raise the y axis so that it covers nothing."""
     low, high = ax.get_ylim()
-    rows = -(-entries // columns)
+    rows = -(-(entries + len(more)) // columns)
     ax.set_ylim(low, high + (high - low) * (0.04 + 0.06 * rows))
-    ax.legend(loc="upper left", borderaxespad=0.2, ncols=columns)
+    with_key(ax, more, loc="upper left", borderaxespad=0.2, ncols=columns)

@@ -28,7 +28,10 @@ from bayescale.plotting.figures import (
     make_panels,
     middle,
     note_simulated,
+    spread,
     style,
+    uncertain,
+    with_key,
 )
 from bayescale.prediction.predict import interval, predict
 
@@ -139,10 +142,12 @@ def plot_isoflop(
         scale_axis(panel, "x", along, ends, log=True, extra=fit.law.variables)
         panel.set_ylabel(axis_label("loss", unit=fit.loss_unit))
         _limit(panel, curves, len(optima), prob)
+        unsure = any(map(uncertain, named.values()))
+        more = [*spread([prob], "bands"), *spread({0.5, prob}, "bars")] if unsure else []
         if len(curves) > 4:
-            head_room(panel, len(curves), columns=4)
+            head_room(panel, len(curves), columns=3, more=more)
         else:
-            panel.legend()
+            with_key(panel, more)
         for row, optimum in enumerate(optima):
             own = optimum.curve
             ink = INK if own is None else colours[own.colour]

@@ -10,7 +10,7 @@ import numpy as np
 from bayescale.common.errors import InputError
 from bayescale.common.quantities import format_number
 from bayescale.language.variables import LOSS_UNIT, short_unit
-from bayescale.plotting.axes import scale_axis
+from bayescale.plotting.axes import level_label, scale_axis
 from bayescale.plotting.figures import INK, fit_colour, make_panels, returned, style
 
 if TYPE_CHECKING:
@@ -22,9 +22,10 @@ __all__ = ["plot_next_runs"]
 def plot_next_runs(ranked: pd.DataFrame, *, most: int = 12, ax: Any = None) -> Any:
     """Candidate runs by what they would teach: the first of the ranking, and all over their cost.
 
-    Bars are the share of the regret, or of the target's variance, that a run is expected to take
-    off, with two Monte Carlo standard errors; of a batch, of all runs down to that one. The line
-    in the second panel joins the runs of which none cheaper teaches as much.
+    Bars are what the ranking is by: the share of the regret, or of the target's variance, that a
+    run is expected to take off, for its compute where it was ranked per FLOP, with two Monte Carlo
+    standard errors; of a batch, the share of all runs down to that one. The line in the second
+    panel joins the runs of which none cheaper teaches as much.
 
     Parameters
     ----------
@@ -65,22 +66,21 @@ def plot_next_runs(ranked: pd.DataFrame, *, most: int = 12, ax: Any = None) -> A
     first = ranked.head(most)
     what = "variance" if ranked.attrs["objective"] == "variance" else "regret"
     with style():
-        panels = make_panels(ax, 2, columns=2, size=(7.2, 0.22 * len(first) + 1.3))
+        panels = make_panels(ax, 2, columns=2, size=(7.2, 0.22 * len(first) + 1.5))
         left, right = panels
         place = np.arange(len(first))[::-1]
-        left.barh(place, 100 * first["share"], 0.62, color=fit_colour(0), alpha=0.55, linewidth=0)
-        left.hlines(
-            place,
-            100 * (first["share"] - 2 * first["error"] / total),
-            100 * (first["share"] + 2 * first["error"] / total),
-            color=INK,
-            linewidth=1,
-        )
-        left.set_yticks(place, _names(first), fontsize=7)
+        label = f"{what} taken off (%)"
+        bars, unit = 100 * first["share"], ""
+        if ranked.attrs.get("rank") == "per_flop" and not ranked.attrs.get("batch"):
+            each = 10.0 ** np.floor(np.log10(first["flops"].median()))
+            bars, unit = bars * each / first["flops"], f" per {level_label('budget', each)}"
+        errors = 2 * bars * first["error"] / total / first["share"].where(first["share"] > 0)
+        left.barh(place, bars, 0.62, color=fit_colour(0), alpha=0.55, linewidth=0)
+        left.hlines(place, bars - errors, bars + errors, color=INK, linewidth=1)
+        left.set_yticks(place, _names(first), fontsize=7.5)
         left.set_xlim(left=min(0.0, left.get_xlim()[0]))
         left.grid(axis="y", visible=False)
-        label = f"{what} taken off (%)"
-        left.set_xlabel(label)
+        left.set_xlabel(f"{what} taken off{unit} (%)\nlines: two Monte Carlo standard errors")
         right.scatter(ranked["flops"], 100 * ranked["share"], 16, color=fit_colour(0), linewidths=0)
         if not ranked.attrs.get("batch"):
             cheapest = ranked.sort_values("flops")
@@ -104,12 +104,13 @@ def _whole(ranked: pd.DataFrame) -> float:
 def _title(ranked: pd.DataFrame, total: float) -> str:
     now = ranked.attrs["now"]
     what = "target's sd" if ranked.attrs["objective"] == "variance" else "expected regret"
-    kind = ", fitted to simulated losses" if ranked.attrs.get("simulated") else ""
-    return (
-        f"{what} now {now:.4f} {short_unit(ranked.attrs.get('loss_unit', LOSS_UNIT))}{kind}"
-        if total
-        else f"nothing to gain{kind}"
-    )
+    budget = ranked.attrs.get("budget")
+    where = f" at {level_label('budget', budget)}" if budget else ""
+    kind = "\nfitted to simulated losses" if ranked.attrs.get("simulated") else ""
+    if not total:
+        return f"nothing to gain{where}{kind}"
+    unit = short_unit(ranked.attrs.get("loss_unit", LOSS_UNIT))
+    return f"{what}{where} now {now:.4f} {unit}{kind}"
 
 
 def _names(ranked: pd.DataFrame) -> Sequence[str]:

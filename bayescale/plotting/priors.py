@@ -83,7 +83,7 @@ def plot_prior_posterior(fit: Fit, *, names: Sequence[str] | None = None, ax: An
     rows = -(-len(names) // columns)
     with style():
         panels = make_panels(
-            ax, len(names), columns=columns, size=(1.4 + 2.1 * columns, 0.2 + 1.75 * rows)
+            ax, len(names), columns=columns, size=(1.3 + 2.0 * columns, 0.2 + 1.75 * rows)
         )
         for panel, name in zip(panels, names, strict=True):
             stem, _, level = name.partition("[")
@@ -125,5 +125,5 @@ def _draw(panel: Axes, one: Marginal, level: str, *, of_simulated: bool) -> None
     panel.grid(visible=False)
     if log:
         panel.set_xscale("log")
-        log_ticks(panel.xaxis, low, high, number_label)
+        log_ticks(panel.xaxis, number_label)
     panel.set_xlim(low, high)

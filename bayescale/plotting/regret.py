@@ -112,7 +112,8 @@ def plot_regret(
         _draw(panel, budgets, values, regret, fit.loss_unit)
         trained = float((best.budget / best.extrapolation)[0])
         if budgets.min() < trained < budgets.max():
-            panel.axvline(trained, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
+            look: Any = {"color": INK, "linewidth": 0.8, "linestyle": (0, (4, 3))}
+            panel.axvline(trained, label="largest fitted run", **look)
         scale_axis(panel, "x", "budget", budgets, log=True)
         scale_axis(panel, "y", name, values, log=True, extra=fit.law.variables)
         panel.set_xlim(budgets.min(), budgets.max())

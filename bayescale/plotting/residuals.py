@@ -163,11 +163,11 @@ def plot_residuals(
     found = examine(fit, against=against, prob=prob, exact=exact, seed=seed)
     residual = 100 * np.expm1(found.table["residual"].to_numpy())
     count = len(found.trends)
-    across = {1: 1, 2: 2, 4: 2}.get(count, 3)
+    across = min(count, 2)
     rows = -(-count // across)
     with style():
         panels = make_panels(
-            ax, count, columns=across, size=(1.2 + 2.9 * across, 0.6 + 2.5 * rows), sharey=True
+            ax, count, columns=across, size=(1.6 + 2.9 * across, 0.6 + 2.3 * rows), sharey=True
         )
         for panel, trend in zip(panels, found.trends, strict=True):
             log = is_log(trend.name, trend.values, fit.law.variables)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from bayescale.plotting.figures import (
     fit_colour,
     make_panels,
     returned,
+    spread,
     style,
+    with_key,
 )
 from bayescale.prediction.predict import interval
 
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_probability"]
 
+_TITLE = 36  # letters a line
 _FARTHEST = 1e3  # of a multiplier: beyond, more says no more
 
 
@@ -122,10 +126,11 @@ def _draw_multiplier(
     ax.axhline(1.0, color="0.6", linewidth=0.8, linestyle=(0, (1, 2)))
     ax.set_yscale("log")
     ax.set_ylabel("compute multiplier (times)")
-    ax.set_title(
-        f"compute {names[1]} needs to match {names[0]}", loc="left", fontsize=8, color="0.35"
-    )
+    title = wrap(f"compute {names[1]} needs to match {names[0]}", _TITLE)
+    ax.set_title("\n".join(title), loc="left", fontsize=8, color="0.35")
     ends = interval(more, widths[0]).values if widths else more.values
     bottom, top = min(ends.min() / 1.2, 0.8), max(ends.max() * 1.2, 1.25)
     ax.set_ylim(bottom, top)
-    log_ticks(ax.yaxis, bottom, top, lambda value: f"{value:g}")
+    log_ticks(ax.yaxis, lambda value: f"{value:g}")
+    if odds.multiplier.sizes["chain"] * odds.multiplier.sizes["draw"] > 1:
+        with_key(ax, spread(widths, "bands"), loc="best")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,9 @@ from bayescale.plotting.figures import (
     make_panels,
     returned,
     simulated,
+    spread,
     style,
+    uncertain,
 )
 from bayescale.prediction.draws import check_one_group
 from bayescale.prediction.predict import predict
@@ -133,11 +135,15 @@ def plot_fit(
             panel.set_ylabel(_loss_label(made_up, short=count > 1, unit=unit))
         _limit(drawn, loss)
         label_outer(drawn)
-        if series is not None and series.distinct:
-            title = axis_label(series.name, extra, short=True)
-            key(drawn, across, title=title, handletextpad=0.5, labelspacing=0.35)
+        bands = [prob] if uncertain(fit) else []
+        if series is not None and not series.distinct:
+            _colour_bar(drawn, series, columns[series.name], extra, bands)
         elif series is not None:
-            _colour_bar(drawn, series, columns[series.name], extra)
+            title = axis_label(series.name, extra, short=True)
+            more = spread(bands, "bands")
+            key(drawn, across, more, title=title, handletextpad=0.5, labelspacing=0.35)
+        else:
+            key(drawn, across, spread(bands, "bands"))
     return returned(drawn)
 
 
@@ -310,7 +316,11 @@ def _colour_scale(series: _Levels, values: np.ndarray, extra: tuple[Any, ...]) -
 
 
 def _colour_bar(
-    drawn: list[Axes], series: _Levels, values: np.ndarray, extra: tuple[Any, ...]
+    drawn: list[Axes],
+    series: _Levels,
+    values: np.ndarray,
+    extra: tuple[Any, ...],
+    bands: Sequence[float],
 ) -> None:
     from matplotlib.cm import ScalarMappable
 
@@ -321,6 +331,9 @@ def _colour_bar(
     )
     for value in _spread(values, is_log(series.name, values, extra)):
         bar.ax.axhline(value, color="white", linewidth=1.0)
+    for prob in bands:
+        said = bar.ax.get_ylabel()
+        bar.ax.set_ylabel(f"{said}\nwhite: values of the curves; bands: {100 * prob:g} %")
     bar.outline.set_linewidth(0.5)
 
 

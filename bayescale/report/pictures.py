@@ -19,7 +19,15 @@ from bayescale import plotting
 from bayescale.common.errors import InputError
 from bayescale.common.quantities import format_number
 from bayescale.language.variables import LOSS_UNIT, short_unit
-from bayescale.plotting.figures import INK, MARKERS, fit_colour, style
+from bayescale.plotting.figures import (
+    INK,
+    MARKERS,
+    fit_colour,
+    spread,
+    style,
+    uncertain,
+    with_key,
+)
 from bayescale.report.checks import held
 from bayescale.report.content import Content, thinned
 from bayescale.report.words import percent
@@ -74,7 +82,9 @@ def _isoflop(found: Content) -> Picture:
         if found.fit.runs is not None and free in found.fit.runs:
             _add_runs(axes, found.fit.runs[free].values, found.fit.runs["loss"].values)
         axes.set_title(f"at {format_number(found.budget)} FLOP", fontsize=9)
-        axes.legend(loc="best")
+        unsure = uncertain(few)
+        more = [*spread([found.prob], "bands"), *spread({0.5, found.prob}, "bars")]
+        with_key(axes, more if unsure else (), loc="best")
 
     low, high = found.answer["optimum"][free]
     runs = "" if found.fit.runs is None else " Points are fitted runs, at their own budgets."
@@ -120,10 +130,9 @@ def _frontier(found: Content) -> Picture:
             spare.set_axis_off()
         probs = sorted({0.5, found.prob})
         plotting.plot_allocation(
-            few, budgets, show=panels, probs=probs, ax=axes[: len(panels)], **found.options
-        )
-        for one in axes[: len(panels)]:
-            one.axvline(found.budget, color=fit_colour(1), linewidth=0.9, zorder=1)
+            few, budgets, show=panels, probs=probs, mark=found.budget, ax=axes[: len(panels)],
+            **found.options,
+        )  # fmt: skip
 
     unit = short_unit(found.unit)
     said = [
@@ -138,7 +147,7 @@ def _frontier(found: Content) -> Picture:
         f"The optimal {', '.join(panels[:-1])} and the loss over the budget, with {percent(0.5)} "
         f"and {percent(found.prob)} bands. The loss of the plans falls from {' to '.join(said)}.",
         "What to train at each budget, and the loss that the law gives there. Right of the "
-        "dashed line lies beyond the largest fitted run; the other line is the budget asked for.",
+        "dashed line lies beyond the largest fitted run; the orange line is the budget asked for.",
     )
 
 

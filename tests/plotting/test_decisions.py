@@ -85,17 +85,25 @@ def test_one_budget_is_refused():
 
 
 @pytest.mark.parametrize("aim", [{"budget": 1e23}, {"target": {"N": 7e10, "D": 1.4e12}}])
-def test_the_ranking_is_drawn_in_its_order(aim):
-    ranked = bs.next_runs(made_up(simulated=True), **aim)
+@pytest.mark.parametrize("rank", ["gain", "per_flop"])
+def test_the_ranking_is_drawn_in_its_order(aim, rank):
+    ranked = bs.next_runs(made_up(simulated=True), rank=rank, **aim)
     left, right = plot_next_runs(ranked, most=5)
     widths = [bar.get_width() for bar in left.patches]
-    np.testing.assert_allclose(widths, 100 * ranked.share.head(5))
+    clear = [x for x, sure in zip(widths, ranked.clear.head(5), strict=True) if sure]
+    assert clear == sorted(clear, reverse=True)
+    by = ranked.share if rank == "gain" else ranked.share / ranked.flops
+    np.testing.assert_allclose(np.array(widths) / widths[0], (by / by.iloc[0]).head(5))
     heights = [bar.get_y() for bar in left.patches]
     assert heights == sorted(heights, reverse=True)
     assert "simulated" in left.get_title("left")
     assert right.collections[0].get_offsets().shape == (len(ranked), 2)
     what = "regret" if "budget" in aim else "variance"
-    assert left.get_xlabel() == right.get_ylabel() == f"{what} taken off (%)"
+    assert right.get_ylabel() == f"{what} taken off (%)"
+    unit = "" if rank == "gain" else " per $10^{"
+    assert left.get_xlabel().startswith(f"{what} taken off{unit}")
+    assert "standard errors" in left.get_xlabel()
+    assert ("at $10^{23}$ FLOP" in left.get_title("left")) == ("budget" in aim)
 
 
 def test_the_frontier_rises_with_the_cost():

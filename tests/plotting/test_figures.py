@@ -17,7 +17,6 @@ from matplotlib.figure import Figure
 
 import bayescale as bs
 from bayescale.fitting.fits import digest
-from bayescale.language.variables import variable
 from bayescale.models import dense, experts, granularity, laws, sparse, upcycling
 from bayescale.plotting import (
     plot_allocation,
@@ -26,61 +25,13 @@ from bayescale.plotting import (
     plot_isoflop,
     plot_predictions,
 )
+from made_up import design, made_up
 
 mpl.use("Agg")
 pytestmark = pytest.mark.usefixtures("closed_figures")
 
 BUDGETS = np.geomspace(1e20, 1e24, 5)
 BESIROGLU = bs.published(dense, "besiroglu2024")
-
-
-def design(law):
-    """A factorial design of a law's inputs, with losses that follow no law exactly."""
-    levels = {
-        "N": [1e8, 4e8, 1.6e9],
-        "N_active": [1e8, 4e8, 1.6e9],
-        "D": [3e9, 1.2e10, 5e10, 2e11],
-        "S": [0.0, 0.5, 0.75, 0.875],
-        "G": [1.0, 2.0, 8.0],
-        "experts": [1.0, 4.0, 16.0, 64.0],
-        "D_dense": [1e10, 1e11],
-        "D_upcycled": [3e9, 3e10, 3e11],
-        "D_unique": [2e9, 1e10],
-        "flops": [1e18, 1e19, 1e20],
-    }
-    for name in law.inputs:
-        known = variable(name, law.variables)
-        inside = np.array([0.25, 0.75]) * known.high
-        levels.setdefault(name, [1e9, 1e10] if known.scale else inside)
-    rows = itertools.product(*(levels[name] for name in law.inputs))
-    runs = pd.DataFrame(rows, columns=list(law.inputs))
-    size = runs.get("N", runs.get("N_active", 1e9))
-    tokens = runs.get("D", runs.get("D_upcycled", 1e11))
-    noise = 1 + 0.01 * np.random.default_rng(0).standard_normal(len(runs))
-    return runs.assign(loss=(1.7 + 400 * size**-0.34 + 900 * tokens**-0.33) * noise)
-
-
-def made_up(law, runs=None, draws=40, simulated=False):
-    """A fit whose posterior is random numbers about the middle of the prior, in two chains."""
-    runs = design(law) if runs is None else runs
-    runs.attrs["simulated"] = simulated
-    fit = bs.prior(law, runs, draws=1, seed=0)
-    rng = np.random.default_rng(1)
-    scale = fit.about["loss_scale"]
-    posterior = {
-        "noise_scale": 0.01 * np.exp(0.1 * rng.standard_normal((2, draws))),
-        "noise_dof": 8 + rng.random((2, draws)),
-    }
-    for name, prior in law.priors.items():
-        z = rng.standard_normal((2, draws))
-        middle = prior.median(scale)
-        posterior[name] = (
-            middle * np.exp(0.05 * z) if prior.positive else middle + 0.1 * prior.b * z
-        )
-    dims = {name: (("chain", "draw"), values) for name, values in posterior.items()}
-    tree = fit.tree.copy()
-    tree["posterior"] = xr.DataTree(xr.Dataset(dims, {"chain": [0, 1], "draw": range(draws)}))
-    return bs.Fit(law, tree)
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +164,7 @@ class TestPlotFit:
         drawn = sorted(map(tuple, offsets))
         assert drawn == sorted(zip(fit.runs.D.values, fit.runs.loss.values, strict=True))
         key = [text.get_text() for text in ax.get_legend().get_texts()]
-        assert key == ["100M", "400M", "1.6B"]
+        assert key == ["100M", "400M", "1.6B", "bands: 90 %"]
 
     @pytest.mark.parametrize("law", laws().values(), ids=lambda law: law.name)
     def test_every_law_with_every_run(self, law):
@@ -236,7 +187,8 @@ class TestPlotFit:
         runs = bs.load_runs("gemstones2025")
         ax = plot_fit(made_up(dense, runs), ax=new_axes())
         bar = next(other for other in ax.figure.axes if other is not ax)
-        assert bar.get_ylabel() == "model size $N$ (parameters)"
+        label = "model size $N$ (parameters)\nwhite: values of the curves; bands: 90 %"
+        assert bar.get_ylabel() == label
         assert bar.get_yscale() == "log"
         assert ax.get_legend() is None
         assert 2 <= len(curves(ax)) <= 5
@@ -357,7 +309,8 @@ class TestPlotIsoflop:
         fit = made_up(sparse)
         ax = plot_isoflop(fit, 1e21, ax=new_axes())
         labels = [text.get_text() for text in ax.get_legend().get_texts()]
-        assert labels == ["$S$ = 0", "$S$ = 0.5", "$S$ = 0.75", "$S$ = 0.875"]
+        assert labels[:4] == ["$S$ = 0", "$S$ = 0.5", "$S$ = 0.75", "$S$ = 0.875"]
+        assert labels[4:] == ["bands: 90 %", "bars: 50 and 90 %"]
         best = bs.allocate(fit, 1e21)
         chosen = pd.Series(best.S.values.ravel()).mode()[0]
         assert len(bands(ax)) == 1
@@ -374,7 +327,7 @@ class TestPlotIsoflop:
         each = [bs.predict(fit, mean=True, N_active=N, D=1e22 / (6 * N), S=s) for s in (0.0, 0.75)]
         assert_band(bands(ax)[1], np.minimum(*each), 0.9)
         labels = [text.get_text() for text in ax.get_legend().get_texts()]
-        assert labels == ["$10^{21}$ FLOP", "$10^{22}$ FLOP"]
+        assert labels[:2] == ["$10^{21}$ FLOP", "$10^{22}$ FLOP"]
 
     def test_the_free_input_need_not_be_a_size(self):
         fit = made_up(upcycling)
@@ -384,7 +337,7 @@ class TestPlotIsoflop:
     def test_fits_are_compared_by_name(self, fit):
         ax = plot_isoflop({"mine": fit, "theirs": BESIROGLU}, 1e22, ax=new_axes())
         labels = [text.get_text() for text in ax.get_legend().get_texts()]
-        assert labels == ["mine", "theirs"]
+        assert labels == ["mine", "theirs", "bands: 90 %", "bars: 50 and 90 %"]
         styles = {line.get_linestyle() for line in curves(ax)}
         assert len(styles) == 2
 
@@ -450,7 +403,13 @@ class TestPlotAllocation:
         drawn = plot_allocation({"dense": fit, "sparse": made_up(sparse)}, BUDGETS)
         assert [panel.get_ylabel() for panel in drawn] == ["$D$ (tokens)", "loss (nats per token)"]
         labels = [text.get_text() for text in drawn[-1].get_legend().get_texts()]
-        assert labels == ["dense", "sparse"]
+        assert labels == ["dense", "sparse", "bands: 50 and 90 %"]
+
+    def test_the_budget_asked_for_is_marked(self, fit):
+        drawn = plot_allocation(fit, BUDGETS, mark=1e22)
+        assert all(any(list(x.get_xdata()) == [1e22] * 2 for x in one.lines) for one in drawn)
+        labels = [text.get_text() for text in drawn[-1].get_legend().get_texts()]
+        assert labels == ["budget asked for", "bands: 50 and 90 %"]
 
     def test_groups_are_compared(self, pooled):
         drawn = plot_allocation(pooled, BUDGETS, show=["loss"], ax=new_axes())
