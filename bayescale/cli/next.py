@@ -131,5 +131,5 @@ def _show(document: Mapping[str, Any]) -> None:
     together = "by all runs down to that one" if document["batch"] else "by the run alone"
     aside(
         f"taken off: share of the {'variance' if variance else 'regret'} that is expected to go, "
-        f"{together}, with the Monte Carlo error; it holds if the law does."
+        f"{together}, with the Monte Carlo error, as the fit itself expects."
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -57,8 +57,23 @@ def run_loss(fit: Fit, plans: Mapping[str, Any], *, seed: int = 0) -> xr.DataArr
     return xr.concat(losses, "budget").transpose("chain", "draw", "budget")
 
 
-def outside_runs(fit: Fit, plan: Mapping[str, float]) -> list[str]:
+def _letter(name: str, value: float) -> str:
+    return f"{name} = {format_number(value)}"
+
+
+def outside_runs(
+    fit: Fit, plan: Mapping[str, float], say: Callable[[str, float], str] = _letter
+) -> list[str]:
     """Each input of a plan that lies outside what was trained, in words; none without runs.
+
+    Parameters
+    ----------
+    fit
+        A fit.
+    plan
+        Every input of the law, plain units.
+    say
+        An input and its value as words; by default the law's letter.
 
     Examples
     --------
@@ -80,7 +95,7 @@ def outside_runs(fit: Fit, plan: Mapping[str, float]) -> list[str]:
         room = _ROUNDING * max(abs(low), abs(high))
         if low - room <= value <= high + room:
             continue
-        said = f"{name} = {format_number(value)}"
+        said = say(name, value)
         if variable(name, fit.law.variables).scale is None:
             ends = dict.fromkeys([format_number(low), format_number(high)])
             found.append(f"{said} where the runs have {' to '.join(ends)}")

@@ -19,7 +19,7 @@ from bayescale.language.variables import variable
 from bayescale.prediction.headline import outside_runs
 from bayescale.prediction.measured import said_of_intervals
 from bayescale.report.content import Content
-from bayescale.report.words import percent, times
+from bayescale.report.words import input_words, percent, times
 from bayescale.sampling.pareto import MAX_PARETO_K
 
 __all__ = ["Check", "checks", "facts", "held", "input_ranges", "trust", "watched"]
@@ -136,13 +136,22 @@ def _reach(found: Content) -> list[Check]:
         made.append(
             Check("Within the runs' compute", "passed" if beyond <= 1 else "caution", where)
         )
-    far = outside_runs(found.fit, found.answer["plan"])
+    far = _outside(found)
     words = (
         f"In the plan {'; '.join(far)}."
         if far
         else "Every input of the plan lies within what was trained."
     )
     return [*made, Check("Within the runs' inputs", "caution" if far else "passed", words)]
+
+
+def _outside(found: Content) -> list[str]:
+    """Inputs of the plan that lie outside what was trained, in plain words."""
+
+    def say(name: str, value: float) -> str:
+        return input_words(name, value, found.fit.law.variables)
+
+    return outside_runs(found.fit, found.answer["plan"], say)
 
 
 def _bounds(found: Content) -> Check:
@@ -231,7 +240,7 @@ def trust(found: Content) -> str:
             "coefficients of one corpus and tokenizer do not carry over to another."
         )
     runs = fit.runs.sizes["run"]
-    if far := outside_runs(fit, found.answer["plan"]):
+    if far := _outside(found):
         away = f" The plan leaves what was trained: {'; '.join(far)}."
     else:
         away = ""

@@ -15,7 +15,7 @@ from bayescale.prediction.measured import FURTHEST, held_at
 from bayescale.report.checks import checks, facts, input_ranges, trust, watched
 from bayescale.report.content import Content, thinned
 from bayescale.report.pictures import pictures
-from bayescale.report.words import more_or_less, nats, percent, plan_words, times
+from bayescale.report.words import input_words, more_or_less, nats, percent, plan_words, times
 
 __all__ = ["curve", "page", "spoken"]
 
@@ -165,9 +165,12 @@ def _band(found: Content) -> str:
     band = found.answer["band"].get(free)
     if band is None:
         return ""
-    low, high = (format_number(end) for end in band)
+    low, high = band
+    most = input_words(free, high, found.fit.law.variables)
     unit = short_unit(found.unit)
-    return f"Any {free} from {low} to {high} costs at most {found.within:g} {unit} more."
+    return (
+        f"Anything from {format_number(low)} to {most} costs at most {found.within:g} {unit} more."
+    )
 
 
 def _others(found: Content) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from typing import Any
 from bayescale.common.quantities import format_number
 from bayescale.language.variables import variable
 
-__all__ = ["more_or_less", "nats", "percent", "plan_words", "times"]
+__all__ = ["input_words", "more_or_less", "nats", "percent", "plan_words", "times"]
 
 
 def percent(prob: float) -> str:
@@ -48,18 +48,22 @@ _PLAIN = {
 }
 
 
+def input_words(name: str, value: float, extra: Any = ()) -> str:
+    """One input of a plan: ``7B parameters``."""
+    number, unit = format_number(value), variable(name, extra).unit
+    # A law may mean something else by a letter, and then says so by its unit.
+    plain = _PLAIN.get(name) if unit == variable(name).unit else None
+    unit = " tokens" if unit == "tokens" else ""
+    return plain.format(number) if plain else f"{name} = {number}{unit}"
+
+
 def plan_words(plan: Mapping[str, float], extra: Any = ()) -> str:
     """A plan as part of a sentence: ``7B parameters on 140B tokens``."""
     tokens = [name for name in plan if variable(name, extra).unit == "tokens"]
-
-    def said(name: str) -> str:
-        number, unit = format_number(plan[name]), variable(name, extra).unit
-        # A law may mean something else by a letter, and then says so by its unit.
-        plain = _PLAIN.get(name) if unit == variable(name).unit else None
-        unit = f" {unit}" if name in tokens else ""
-        return plain.format(number) if plain else f"{name} = {number}{unit}"
-
-    parts, data = ([said(n) for n in plan if (n in tokens) == of] for of in (False, True))
+    parts, data = (
+        [input_words(n, plan[n], extra) for n in plan if (n in tokens) == of]
+        for of in (False, True)
+    )
     if not data:
         return _listed(parts)
     return f"{_listed(parts)} on {_listed(data)}" if parts else _listed(data)

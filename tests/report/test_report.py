@@ -378,9 +378,9 @@ def test_every_input_of_the_plan_is_held_against_the_runs(routed_fit):
     )  # fmt: skip
     (row,) = [one for one in checks(found) if one.name == "Within the runs' inputs"]
     assert row.verdict == "caution"
-    assert row.words == "In the plan experts = 512 where the runs have 1 to 64."
+    assert row.words == "In the plan 512 experts where the runs have 1 to 64."
     assert "rests on data near it" not in trust(found)
-    assert "experts = 512 where the runs have 1 to 64" in trust(found)
+    assert "512 experts where the runs have 1 to 64" in trust(found)
 
 
 def test_a_gain_is_called_less(found):
