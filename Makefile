@@ -29,8 +29,9 @@ wheel: setup  ## Build the sdist and the wheel into dist/ and look inside them
 	rm -rf build bayescale.egg-info
 	BAYESCALE_DIST=dist $(BIN)/pytest -q tests/test_packaging.py
 
-docs: setup  ## Build the documentation into site/
+docs: setup  ## Build the documentation into site/ and look at it in a browser
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs site
+	BAYESCALE_SITE=site $(BIN)/pytest -q -m slow tests/test_site.py
 
 check: lint types test wheel docs  ## All of the above: what a change must pass
 

@@ -123,15 +123,19 @@ class Results(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         path, script = RESULTS / self.arguments[0], self.options["script"]
-        if not path.is_file():
+        shown = dict(map(str.strip, line.split("=", 1)) for line in self.content if line.strip())
+        table = []
+        if path.is_file():
+            self.env.note_dependency(str(path))
+            with path.open(encoding="utf-8", newline="") as file:
+                table = list(csv.DictReader(file))
+        # A study may measure more than it did when its table was made.
+        if not table or not set(shown) <= set(table[0]):
             text = f"*Not measured yet:* `python {script}` writes `benchmarks/results/{path.name}`."
             return self.parse_text_to_nodes(text)
-        self.env.note_dependency(str(path))
-        shown = dict(map(str.strip, line.split("=", 1)) for line in self.content if line.strip())
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = [[row[name] or "–" for name in shown] for row in csv.DictReader(file)]
-        table = [" | ".join(cells) for cells in (shown.values(), ["---"] * len(shown), *rows)]
-        lines = [f"| {row} |" for row in table]
+        rows = [[row[name] or "–" for name in shown] for row in table]
+        written = [" | ".join(cells) for cells in (shown.values(), ["---"] * len(shown), *rows)]
+        lines = [f"| {row} |" for row in written]
         lines += ["", measured_by(path.name, script)]
         return self.parse_text_to_nodes("\n".join(lines))
 
@@ -195,7 +199,18 @@ def listed(kind: str, widths: str, head: tuple[str, ...], rows: list[tuple[str, 
     return [*text, ""]
 
 
+def add_search_words(app, name: str, source: list[str]) -> None:
+    """Index entries of a page, below its title, from ``search_words`` of conf.py."""
+    words = app.config.search_words.get(name)
+    if words:
+        title, _, rest = source[0].partition("\n")
+        entries = ", ".join(f"! {word}" for word in words)
+        source[0] = f"{title}\n\n```{{index}} {entries}\n```\n{rest}"
+
+
 def setup(app):
+    app.add_config_value("search_words", {}, "env")
+    app.connect("source-read", add_search_words)
     app.add_directive("example", Example)
     app.add_directive("results", Results)
     app.add_directive("inputs", Inputs)
