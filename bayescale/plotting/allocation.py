@@ -138,8 +138,8 @@ def plot_allocation(
                 panel.axvline(mark, color=_MARK, linewidth=0.9, zorder=1, label=label)
         unsure = any(map(uncertain, named.values()))
         # Lines may run behind it.
-        look: Any = {"frameon": True, "framealpha": 0.85, "edgecolor": "none"}
-        with_key(panels[-1], spread(probs, "bands") if unsure else (), loc="best", **look)
+        frame: Any = {"frameon": True, "framealpha": 0.85, "edgecolor": "none"}
+        with_key(panels[-1], spread(probs, "bands") if unsure else (), loc="best", **frame)
     return returned(panels)
 
 

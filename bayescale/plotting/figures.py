@@ -233,7 +233,9 @@ def key(panels: Sequence[Axes], columns: int, more: Sequence[Any] = (), **option
     holder = panels[-1] if spare else panels[columns - 1]
     with_key(holder, more, loc="upper left", bbox_to_anchor=(1.04, 1.02), **options)
     if spare:
-        holder.get_legend().set_in_layout(False)
+        legend = holder.get_legend()
+        if legend is not None:
+            legend.set_in_layout(False)
 
 
 # --- colours, bands and intervals -----------------------------------------------------------------

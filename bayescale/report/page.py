@@ -163,7 +163,7 @@ def _band(found: Content) -> str:
     """Which plans are as good, in a sentence; empty if the budget leaves nothing free."""
     free = found.space.free
     band = found.answer["band"].get(free)
-    if band is None:
+    if free is None or band is None:
         return ""
     low, high = band
     most = input_words(free, high, found.fit.law.variables)
