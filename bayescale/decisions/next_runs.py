@@ -110,9 +110,10 @@ def next_runs(
 
     Notes
     -----
-    A gain is at most what knowing the coefficients would be worth, and but for its error at least
-    zero. It is what decisions made by a regression would be worth, a little below what the best use
-    of the outcome would be. Losses are bounded as in :func:`bayescale.decide`.
+    A gain is at most what knowing the coefficients would be worth. It is what decisions made by a
+    regression would be worth, a little below what the best use of the outcome would be, and a
+    little below zero where the outcome tells nothing: to act on chance costs. Losses are bounded as
+    in :func:`bayescale.decide`.
 
     The gain is what the law expects of itself: a run that would show the law to be wrong is worth
     more than it says. Noise is the fit's own, so reruns are worth only what noise they average out.

@@ -179,7 +179,8 @@ def test_a_wandering_law_s_gains_are_at_most_what_there_is_and_agree_between_see
     )
     for ranked in (first, second):
         assert (ranked.gain <= ranked.attrs["now"]).all()
-        assert (ranked.gain > -4 * ranked.error).all()
+        # To act on an outcome that tells nothing costs a little, and no more than that.
+        assert (ranked.share > -0.01).all()
         assert ranked.clear.any()
         assert not ranked.clear.all()
     off = abs(first.gain - second.gain) / np.hypot(first.error, second.error)
