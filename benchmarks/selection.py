@@ -150,7 +150,8 @@ def in_order(order, law, pool, target):
             if pool.flops[run] <= money:
                 taken.append(run)
                 money -= pool.flops[run]
-        yield share, len(taken), fitted(law, pool.loc[taken])
+        if len(taken) >= len(law.priors):  # fewer say nothing, and are not fitted
+            yield share, len(taken), fitted(law, pool.loc[taken])
 
 
 def scored(fit, target):
