@@ -213,10 +213,10 @@ def fit(
         Replaces priors by coefficient, in reference units: ``bs.lognormal`` and the like, or a
         distribution of PyMC or PreliZ; a number fixes a coefficient.
     draws, tune, chains
-        Kept draws and tuning steps of each chain, and the number of chains. Where a coefficient
-        has fewer than 1,000 effective draws (or a quarter of those asked for), NUTS draws up to
-        16 times as many and keeps one in so many. Where chains are stuck between modes of the
-        posterior, draws are resampled from a mixture fitted to them
+        Kept draws and tuning steps of each chain, and the number of chains. Where a coefficient has
+        fewer than 1,000 effective draws (or a quarter of those asked for), NUTS draws up to 16
+        times as many, after more tuning, and keeps one in so many. Where chains are stuck between
+        modes of the posterior, draws are resampled from a mixture fitted to them
         (:mod:`bayescale.sampling.importance`).
     seed
         Makes the result reproducible on one machine.
@@ -311,7 +311,9 @@ def _nuts(
     kept: list[tuple[xr.Dataset, xr.Dataset]] = []
     while True:
         have = sum(chains.sizes["draw"] for chains, _ in kept)
-        more_draws = settings | {"draws": settings["draws"] * thin - have}
+        missing = settings["draws"] * thin - have
+        # Where many draws are needed it pays to tune longer.
+        more_draws = settings | {"draws": missing, "tune": max(settings["tune"], missing // 4)}
         sampled = sample_nuts(
             compiled, task, modes[0], seed=used_seed + len(kept), report=report,
             target_accept=CARE[care], **more_draws,
