@@ -3,25 +3,69 @@
     python docs/printed.py [PAGE ...]        # tutorial, checking, ...: by default every page
     python docs/printed.py --quick [PAGE]    # without the blocks that take long
 
-A block of Python is run after those above it, and the block of text below it becomes what it
-printed. Tests hold the pages to the same.
+A block is run after those above it, and the block of text below it becomes what it printed. Blocks
+are of Python, marked `slow` where they take long, and of commands where they are marked
+`run`. Tests hold the pages to the same.
 """
 
 import contextlib
 import io
 import os
 import re
+import shlex
 import sys
 import tempfile
+import textwrap
 from pathlib import Path
+from typing import Any
 
 import matplotlib as mpl
 
 HERE = Path(__file__).resolve().parent
 BLOCK = re.compile(
-    r"^```python(?P<slow> slow)?\n(?P<code>.*?)^```$(?:\n\n```text\n(?P<output>.*?)^```$)?",
+    r"^```(?P<language>python(?P<slow> slow)?|sh run)\n(?P<code>.*?)^```$"
+    r"(?:\n\n```text\n(?P<output>.*?)^```$)?",
     re.MULTILINE | re.DOTALL,
 )
+
+
+def commands(code: str) -> list[list[str]]:
+    """The commands of a block of a shell, as words."""
+    lines = code.replace("\\\n", " ").replace(" &\n", "\n").splitlines()
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def output_of(block: re.Match[str], name: str, scope: dict[str, Any]) -> str:
+    """Run a block, in the names that those above it left, and return what it prints."""
+    if block["language"] == "sh run":
+        return "".join(_command(words) for words in commands(block["code"]))
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        exec(compile(block["code"], name, "exec"), scope)
+    return out.getvalue()
+
+
+def _command(words: list[str]) -> str:
+    """What a command prints on standard output where nobody sits at a terminal."""
+    from typer.testing import CliRunner
+
+    from bayescale.cli import app
+
+    program, *arguments = words
+    assert program == "bayescale", f"{program!r} is not run here"
+    result = CliRunner().invoke(app, arguments)
+    if result.exit_code or "not to be trusted" in result.stderr:
+        raise RuntimeError(f"{shlex.join(words)}: {result.stderr}")
+    return result.stdout
+
+
+def lines_of(text: str, most: int = 110) -> str:
+    """Text as a page shows it: sentences wrapped, tables as they are."""
+    found = []
+    for line in text.splitlines():
+        is_table = "  " in line.strip() or len(line) <= most
+        found += [line.rstrip()] if is_table else textwrap.wrap(line, most, break_on_hyphens=False)
+    return "".join(f"{line}\n" for line in found)
 
 
 def refresh(page: Path, *, quick: bool) -> None:
@@ -31,12 +75,9 @@ def refresh(page: Path, *, quick: bool) -> None:
     for match in BLOCK.finditer(text):
         if match["slow"] and quick:
             continue
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
-            exec(compile(match["code"], page.name, "exec"), scope)
+        found = output_of(match, page.name, scope)
         if match["output"] is not None:
-            lines = "\n".join(line.rstrip() for line in printed.getvalue().splitlines())
-            pieces += [text[end : match.start("output")], f"{lines}\n"]
+            pieces += [text[end : match.start("output")], lines_of(found)]
             end = match.end("output")
     page.write_text("".join([*pieces, text[end:]]), encoding="utf-8")
 

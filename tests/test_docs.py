@@ -1,23 +1,20 @@
 """The documentation: blocks print what the pages say, commands exist, nothing is left out."""
 
-import contextlib
 import csv
 import importlib
-import io
 import math
 import re
-import shlex
 import sys
 import tomllib
 import warnings
 from pathlib import Path
-from typing import NamedTuple
 
 import click
 import matplotlib as mpl
 import preliz  # noqa: F401  It sets savefig.bbox when it is imported: before a page is watched.
 import pytest
 import typer
+from printed import BLOCK, commands, output_of
 
 import bayescale as bs
 from bayescale.cli import app
@@ -27,28 +24,16 @@ mpl.use("Agg")
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
-BLOCK = re.compile(
-    r"^```python(?P<slow> slow)?\n(?P<code>.*?)^```$(?:\n\n```text\n(?P<output>.*?)^```$)?",
-    re.MULTILINE | re.DOTALL,
-)
-SHELL = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SHELL = re.compile(r"^```sh(?: run)?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[+-]?\d+)?")
-
-
-class Block(NamedTuple):
-    """A block of Python, whether it takes long, and what the page says that it prints."""
-
-    code: str
-    slow: bool
-    output: str | None
 
 
 def blocks(page):
     text = page.read_text(encoding="utf-8")
-    assert text.count("```python") == len(BLOCK.findall(text)), (
+    assert text.count("```python") + text.count("```sh run") == len(BLOCK.findall(text)), (
         "a block is not fenced as others are"
     )
-    return [Block(m["code"], bool(m["slow"]), m["output"]) for m in BLOCK.finditer(text)]
+    return list(BLOCK.finditer(text))
 
 
 def name(page):
@@ -56,25 +41,23 @@ def name(page):
 
 
 WITH_CODE = [page for page in PAGES if blocks(page)]
-WITH_SLOW = [page for page in WITH_CODE if any(block.slow for block in blocks(page))]
+WITH_SLOW = [page for page in WITH_CODE if any(block["slow"] for block in blocks(page))]
 
 
 def run_page(page, *, slow):
     """The page's names after its blocks have run, one after the other; all that they printed."""
     scope, everything = {"__name__": "page"}, ""
     for number, block in enumerate(blocks(page), start=1):
-        code = compile(block.code, f"{page.name}, block {number}", "exec")
-        if block.slow and not slow:
+        if block["slow"] and not slow:
             continue
-        printed = io.StringIO()
-        with contextlib.redirect_stdout(printed), warnings.catch_warnings():
+        with warnings.catch_warnings():
             # A page may not go on with a posterior that failed, or from a design that says nothing.
             for category in (bs.FitWarning, bs.DesignWarning):
                 warnings.simplefilter("error", category)
-            exec(code, scope)
-        everything += printed.getvalue()
-        if block.output is not None:
-            assert not differences(printed.getvalue(), block.output)
+            found = output_of(block, f"{page.name}, block {number}", scope)
+        everything += found
+        if block["output"] is not None:
+            assert not differences(found, block["output"])
     return scope, everything
 
 
@@ -184,10 +167,8 @@ def test_the_page_on_adding_a_law_ends_where_it_says(elsewhere):
 def command_lines():
     for page in (*PAGES, ROOT / "README.md"):
         for block in SHELL.findall(page.read_text(encoding="utf-8")):
-            for line in block.replace("\\\n", " ").splitlines():
-                words = shlex.split(line.replace(" &", ""), comments=True)
-                if words:
-                    yield pytest.param(words, id=f"{page.stem}: {' '.join(words[:2])}")
+            for words in commands(block):
+                yield pytest.param(words, id=f"{page.stem}: {' '.join(words[:2])}")
 
 
 @pytest.mark.parametrize("words", list(command_lines()))

@@ -179,8 +179,8 @@ def choices(
     JSON: law, noise, published, simulated, calibrated, prob, budget, memory, listed, at_end,
     impossible (choices that have no plan within the bounds), assumptions (settings of the cost
     model) and choices, each with its inputs, total and active parameters, limited (whether memory
-    holds it back), expected_loss, loss, behind (loss over that of the best choice) and probability
-    of being the best.
+    holds it back), outside (what of it no run is near), expected_loss, loss, behind (loss over that
+    of the best choice) and probability of being the best.
     """
     from bayescale.cli.inputs import open_one
     from bayescale.cli.rivals import choices_document, show_choices

@@ -10,7 +10,7 @@ import numpy as np
 
 from bayescale.cli.output import Span, aside, say, show
 from bayescale.cli.plans import say_assumptions
-from bayescale.cli.results import head_of, note_simulated, percent, summary, times
+from bayescale.cli.results import head_of, note_limits, note_simulated, percent, summary, times
 from bayescale.common.errors import InputError
 from bayescale.common.quantities import format_number
 from bayescale.language.variables import short_unit
@@ -244,7 +244,7 @@ def show_upcycling(document: Mapping[str, Any]) -> None:
     say(
         f"{parent}: upcycling wins up to D* = {words(limit['median'])} ({share} interval "
         f"{words(limit['lower'])} to {words(limit['upper'])}"
-        + (f"; at every number with probability {never:.2f}" if never else "")
+        + (f"; at every number with probability {never:.2f}" if never > 0.005 else "")
         + "); with more, training from scratch does.",
         "bold",
     )
@@ -278,6 +278,7 @@ def choices_document(
     """Every listed choice at a budget."""
     from bayescale.decisions.allocation import assumptions
     from bayescale.decisions.plans import plans
+    from bayescale.prediction.headline import outside_runs
 
     rows = []
     for i in range(found.sizes["choice"]):
@@ -285,6 +286,7 @@ def choices_document(
         row: dict[str, Any] = {name: float(at[name]) for name in fit.law.inputs}
         row |= {name: float(at[name]) for name in ("total", "active", "expected_loss")}
         row |= {"limited": bool(at.limited), "probability": float(at.probability)}
+        row["outside"] = outside_runs(fit, {name: row[name] for name in fit.law.inputs})
         row |= {"loss": summary(at.loss, prob), "behind": summary(at.behind, prob)}
         rows.append(row)
     listed = list(found.attrs["listed"])
@@ -338,13 +340,16 @@ def show_choices(document: Mapping[str, Any]) -> None:
         )
         say(
             f"{name} = {format_number(best[name])} is the largest listed, {why}; list more, or "
-            "give --memory a (smaller) limit. Beyond the runs' own values the law is extrapolated."
+            "give --memory a (smaller) limit."
         )
     say_assumptions(document["assumptions"])
     note_simulated(document)
+    note_limits(document, [best], say)
 
 
-_OF_A_CHOICE = ("total", "active", "expected_loss", "limited", "probability", "loss", "behind")
+_OF_A_CHOICE = frozenset(
+    ["total", "active", "expected_loss", "limited", "probability", "outside", "loss", "behind"]
+)
 
 
 def _numbers(row: Mapping[str, Any], names: Sequence[str]) -> list[float]:

@@ -85,7 +85,8 @@ def choices(
             "choose={'experts': [8, 16, 32]}"
         )
     combinations = list(itertools.product(*(space.choices[name] for name in names)))
-    found, impossible = [], []
+    found: list[xr.Dataset] = []
+    impossible: list[dict[str, float]] = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         for values in combinations:
@@ -100,7 +101,7 @@ def choices(
     said = [str(one.message) for one in caught]
     for message in dict.fromkeys(x for x in said if "memory at its high end" not in x):
         warnings.warn(message, AllocationWarning, stacklevel=2)
-    table = _together(names, found)
+    table = _together(space.choices, found)
     table.attrs["impossible"] = impossible
     return table
 
@@ -126,7 +127,7 @@ def _best_of(
     return plan.assign(total=total, active=active, limited=held)
 
 
-def _together(names: Sequence[str], found: Sequence[xr.Dataset]) -> xr.Dataset:
+def _together(listed: Mapping[str, np.ndarray], found: Sequence[xr.Dataset]) -> xr.Dataset:
     bands = [str(n) for n in found[0].data_vars if str(n).endswith("_band")]
     dropped = [*bands, "regret", "expected_regret", "risk", "at_bound", "ci_bound"]
     rows = [one.drop_vars(dropped, errors="ignore") for one in found]
@@ -137,6 +138,6 @@ def _together(names: Sequence[str], found: Sequence[xr.Dataset]) -> xr.Dataset:
     table["probability"] = xr.concat(
         [(first == i).mean(("chain", "draw")) for i in range(len(found))], "choice"
     )
-    ends = [n for n in names if float(table[n][best]) == float(table[n].max())]
-    table.attrs |= {"best": best, "listed": list(names), "at_end": ends}
+    ends = [n for n, values in listed.items() if float(table[n][best]) == values.max()]
+    table.attrs |= {"best": best, "listed": list(listed), "at_end": ends}
     return table

@@ -105,6 +105,8 @@ def test_how_many_experts(saved):
     assert within["memory"] == 2e10
     assert [one["experts"] for one in within["choices"]] == [8, 32]
     assert within["impossible"] == [{"experts": 128}, {"experts": 512}]
+    assert within["at_end"] == []
+    assert within["choices"][0]["outside"] == free["choices"][0]["outside"] != []
     assert (
         "experts = 128: no plan of this budget lies within memory."
         in run(*asked, "--memory", "40GB").stdout
