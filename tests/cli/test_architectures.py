@@ -106,7 +106,9 @@ def test_how_many_experts(saved):
     assert [one["experts"] for one in within["choices"]] == [8, 32]
     assert within["impossible"] == [{"experts": 128}, {"experts": 512}]
     assert within["at_end"] == []
-    assert within["choices"][0]["outside"] == free["choices"][0]["outside"] != []
+    far = document(*asked[:-1], "experts=8,1024")
+    assert far["choices"][0]["outside"] == []
+    assert far["choices"][1]["outside"] == ["experts = 1.02k where the runs have 1 to 512"]
     assert (
         "experts = 128: no plan of this budget lies within memory."
         in run(*asked, "--memory", "40GB").stdout
