@@ -43,7 +43,7 @@ class Study:
     runs, held_out
         Runs to fit and runs to predict.
     laws
-        Law by name; the first is the one predicted and allocated with.
+        Law by name; the first is the one predicted and allocated with, but for ``calibrated``.
     published
         Name of the published set to show beside the first law's coefficients, if any.
     budgets
@@ -54,6 +54,8 @@ class Study:
         What a reader must know before believing the allocation.
     priors
         Replaced priors, by the name of the law's entry in ``laws``.
+    calibrated
+        The law that is calibrated and predicted and allocated with.
     """
 
     title: str
@@ -66,6 +68,7 @@ class Study:
     options: Mapping[str, Any] = field(default_factory=dict)
     caution: str = ""
     priors: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    calibrated: Law | None = None
 
     @property
     def slug(self) -> str:
@@ -129,6 +132,7 @@ def _measured() -> list[Study]:
             laws={"dense": dense, "coupled": coupled},
             published="besiroglu2024",
             budgets=[1e22, 1e23, 1e24],
+            calibrated=coupled,
         ),
         Study(
             "Sparse: pruned T5 models on C4",
@@ -201,13 +205,21 @@ def _run_study(study: Study, folder: Path, console: Any) -> dict[str, Any]:
     from bayescale.decisions.allocation import allocate
     from bayescale.decisions.decision import decide
     from bayescale.fitting.diagnostics import diagnose
-    from bayescale.fitting.inference import fit
+    from bayescale.fitting.inference import CALIBRATED, fit
+    from bayescale.prediction.measured import said_of_intervals
 
-    fits = {}
-    trusted = {}
-    for name, law in study.laws.items():
-        fits[name] = fit(law, study.runs, seed=_SEED, priors=study.priors.get(name))
-        table = diagnose(fits[name])
+    fits = {
+        name: fit(law, study.runs, seed=_SEED, priors=study.priors.get(name))
+        for name, law in study.laws.items()
+    }
+    first, *others = fits
+    far, every = fits[first], dict(fits)
+    if study.calibrated:
+        far = fit(study.calibrated, study.runs, seed=_SEED, **CALIBRATED)
+        every[f"{study.calibrated.name}, calibrated"] = far
+    by, trusted = list(every)[-1] if study.calibrated else first, {}
+    for name, one in every.items():
+        table = diagnose(one)
         trusted[name] = bool(table.attrs["ok"])
         state = "pass" if trusted[name] else "FAIL"
         console.print(
@@ -216,19 +228,17 @@ def _run_study(study: Study, folder: Path, console: Any) -> dict[str, Any]:
             f"{min(table.ess_bulk.min(), table.ess_tail.min()):.0f}, "
             f"{table.attrs['divergences']} divergences)"
         )
-    first, *others = fits
-    main = fits[first]
     options = dict(study.options)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        best = allocate(main, study.budgets, **options)
-        plan = decide(main, study.budgets, **options)
+        best = allocate(far, study.budgets, **options)
+        plan = decide(far, study.budgets, **options)
         scores = compare(fits).reset_index() if others else None
     allocated = "Allocation: the plan of least expected loss, and the optimum's 90 % interval"
     parts = {
-        f"Coefficients of the {first} law, raw units": _coefficients(main, study.published),
-        "Held out: predicted and observed loss": _held_out(main, study.held_out),
-        allocated: _allocation(main, best, plan),
+        f"Coefficients of the {first} law, raw units": _coefficients(fits[first], study.published),
+        f"Held out: predicted ({by}) and observed loss": _held_out(far, study.held_out),
+        allocated: _allocation(far, best, plan),
     }
     if scores is not None:
         parts["Comparison of laws, leave one run out"] = scores
@@ -238,12 +248,9 @@ def _run_study(study: Study, folder: Path, console: Any) -> dict[str, Any]:
         console.print(f"  [yellow]Mind:[/] {message}")
     if study.caution:
         console.print(f"  [yellow]Mind:[/] {study.caution}")
-    if float(best.extrapolation.max()) > 10:
-        console.print(
-            f"  [yellow]Mind:[/] the largest budget is {float(best.extrapolation.max()):.0f} times "
-            "that of the largest run; the intervals hold if the law does."
-        )
-    _draw(study, main, folder)
+    if said := said_of_intervals(far, float(best.extrapolation.max())):
+        console.print(f"  [yellow]Mind:[/] {said}.")
+    _draw(study, fits[first], far, folder)
     return {
         "title": study.title,
         "simulated": study.simulated,
@@ -353,7 +360,7 @@ def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
     return list(rows)
 
 
-def _draw(study: Study, fit: Fit, folder: Path) -> None:
+def _draw(study: Study, plain: Fit, fit: Fit, folder: Path) -> None:
     from matplotlib import pyplot as plt
 
     from bayescale import plotting
@@ -363,7 +370,7 @@ def _draw(study: Study, fit: Fit, folder: Path) -> None:
     span = np.geomspace(min(study.budgets) / 10, max(study.budgets) * 10, 25)
     figures = {
         "fit": lambda: plotting.plot_fit(fit),
-        "coefficients": lambda: plotting.plot_coefficients(fit, published=shown),
+        "coefficients": lambda: plotting.plot_coefficients(plain, published=shown),
         "held-out": lambda: plotting.plot_predictions(fit, study.held_out, seed=_SEED),
         "isoflop": lambda: plotting.plot_isoflop(fit, study.budgets, **options),
         "allocation": lambda: plotting.plot_allocation(fit, span, **options),
