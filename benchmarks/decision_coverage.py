@@ -95,7 +95,7 @@ def picture(table, path):
     axes.set_yticks(np.arange(len(names))[::-1], words, fontsize=8)
     axes.set_xlabel("optimal size over the observed one (times; circles: the plan)")
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8, loc="lower left")
+    figure.legend(frameon=False, fontsize=8, loc="outside upper center", ncols=2)
     figure.savefig(path, metadata={"Date": None})
 
 
