@@ -4,8 +4,8 @@
     python docs/printed.py --quick [PAGE]    # without the blocks that take long
 
 A block is run after those above it, and the block of text below it becomes what it printed. Blocks
-are of Python, marked `slow` where they take long, and of commands where they are marked
-`run`. Tests hold the pages to the same.
+are of Python, or of commands where they are marked `run`; those are marked `slow` that take long or
+whose draws differ between machines by more than a test allows. Tests hold the pages to the same.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ import matplotlib as mpl
 
 HERE = Path(__file__).resolve().parent
 BLOCK = re.compile(
-    r"^```(?P<language>python(?P<slow> slow)?|sh run)\n(?P<code>.*?)^```$"
+    r"^```(?P<language>python|sh run)(?P<slow> slow)?\n(?P<code>.*?)^```$"
     r"(?:\n\n```text\n(?P<output>.*?)^```$)?",
     re.MULTILINE | re.DOTALL,
 )

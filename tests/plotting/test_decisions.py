@@ -9,7 +9,7 @@ import xarray as xr
 
 import bayescale as bs
 from bayescale.models import dense, granularity
-from bayescale.plotting import plot_next_runs, plot_probability, plot_regret
+from bayescale.plotting import plot_designs, plot_next_runs, plot_probability, plot_regret
 
 mpl.use("Agg")
 pytestmark = pytest.mark.usefixtures("closed_figures")
@@ -158,3 +158,14 @@ def test_they_draw_on_the_axes_given(odds):
     assert plot_next_runs(ranked, ax=plt.subplots(1, 2)[1])[0].figure is not figure
     _, one = plt.subplots()
     assert plot_regret(made_up(), BUDGETS, ax=one) is one
+
+
+def test_designs_are_drawn_with_what_they_would_tell():
+    runs = bs.propose_designs(dense, 1e20, runs=8)
+    scores = bs.score_designs(dense, runs, 1e22, simulations=4, seed=1, progress=False)
+    left, right = plot_designs(runs, scores)
+    assert [text.get_text() for text in left.get_legend().get_texts()] == list(scores["design"])
+    np.testing.assert_allclose([bar.get_width() for bar in right.patches], scores["decades"])
+    assert "decades" in right.get_xlabel()
+    with pytest.raises(bs.InputError, match="not of the same designs"):
+        plot_designs(runs[runs.design == "one ray"], scores)

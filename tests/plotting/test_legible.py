@@ -43,6 +43,15 @@ def ranked(**options):
     return bs.next_runs(made_up(dense), budget=1e24, **options)
 
 
+def designs():
+    """Designs of small runs, and what a simulation says of them."""
+    if "designs" not in MADE:
+        runs = bs.propose_designs(dense, 1e20, runs=8)
+        scores = bs.score_designs(dense, runs, 1e22, simulations=4, seed=1, progress=False)
+        MADE["designs"] = runs, scores
+    return MADE["designs"]
+
+
 def drawings():
     """Every plot, on fits and tables that differ in what stands beside the axes, by name."""
     found = {
@@ -62,6 +71,7 @@ def drawings():
         "next_runs": lambda: plotting.plot_next_runs(ranked(rank="gain")),
         "next_runs, per FLOP": lambda: plotting.plot_next_runs(ranked(), most=6),
         "next_runs, batch": lambda: plotting.plot_next_runs(ranked(batch=3)),
+        "designs": lambda: plotting.plot_designs(*designs()),
         "isoflop, choices": lambda: plotting.plot_isoflop(
             made_up(granularity), 1e22, choose={"G": [1, 2, 4, 8, 16, 32]}
         ),
