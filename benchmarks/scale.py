@@ -80,7 +80,7 @@ def worker(kind, count, groups, name):
         runs, small = of_law(law, count), of_law(law, count // 2)
     else:
         runs, small = simulated(count, groups), simulated(max(29, 2 * groups), groups)
-    by = {"by": "corpus"} if groups > 1 else {}
+    by = {"by": "corpus", "vary": ("E",)} if groups > 1 else {}
     fit = bs.fit(law, small, seed=1, method=method, **by)  # imports, and the one compilation
     wall, cpu = time.perf_counter(), time.process_time()
     if kind == "predict":
