@@ -213,12 +213,11 @@ def _run_study(study: Study, folder: Path, console: Any) -> dict[str, Any]:
         for name, law in study.laws.items()
     }
     first, *others = fits
-    far, every = fits[first], dict(fits)
+    by, far, trusted = first, fits[first], {}
     if study.calibrated:
+        by = f"{study.calibrated.name}, calibrated"
         far = fit(study.calibrated, study.runs, seed=_SEED, **CALIBRATED)
-        every[f"{study.calibrated.name}, calibrated"] = far
-    by, trusted = list(every)[-1] if study.calibrated else first, {}
-    for name, one in every.items():
+    for name, one in {**fits, by: far}.items():
         table = diagnose(one)
         trusted[name] = bool(table.attrs["ok"])
         state = "pass" if trusted[name] else "FAIL"

@@ -20,6 +20,7 @@ import bayescale as bs
 from bayescale.models import coupled, dense
 
 ROOT = Path(__file__).parents[1]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 # The same examples every time, whatever the machine is busy with. pytest --hypothesis-profile=large
 # draws ten times as many at random, and --hypothesis-seed=N says which.
@@ -27,6 +28,19 @@ settings.register_profile("steady", derandomize=True, deadline=None, max_example
 settings.register_profile("random", deadline=None, max_examples=100)
 settings.register_profile("large", deadline=None, max_examples=1000)
 settings.load_profile("steady")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium as the system has it, driven by Playwright."""
+    from playwright.sync_api import sync_playwright
+
+    # Chromium refuses its sandbox to root, which containers run tests as.
+    arguments = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    with sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(scope="session")

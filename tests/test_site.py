@@ -4,15 +4,14 @@
 """
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from conftest import CHROMIUM
 
 pytest.importorskip("playwright", reason="needs playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on PATH"),
@@ -32,18 +31,6 @@ def site(tmp_path_factory):
     build = [sys.executable, "-m", "sphinx", "-q", "-b", "html", ROOT / "docs", folder]
     subprocess.run(build, check=True, cwd=ROOT)
     return folder
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    # Chromium refuses its sandbox to root, which containers run tests as.
-    arguments = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    with sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture

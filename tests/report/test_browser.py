@@ -1,17 +1,14 @@
 """The report in a real browser: Chromium as the system has it, driven by Playwright."""
 
-import os
-import shutil
-
 import numpy as np
 import pytest
+from conftest import CHROMIUM
 
 import bayescale as bs
 from bayescale.common.quantities import format_number, format_spread
 from bayescale.report.content import thinned
 
 pytest.importorskip("playwright", reason="needs playwright")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on PATH")
 
 BUDGET = 1e23
@@ -24,18 +21,6 @@ def report(olmo_fit, tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
     bs.write_report({"dense": olmo_fit, "again": olmo_fit}, path, budget=BUDGET)
     return path
-
-
-@pytest.fixture(scope="module")
-def browser():
-    from playwright.sync_api import sync_playwright
-
-    # Chromium refuses its sandbox to root, which containers run tests as.
-    arguments = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    with sync_playwright() as driver:
-        opened = driver.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
