@@ -1,10 +1,12 @@
-"""Does every law sample on every table that goes with it: whole, by group, and in small subsets?
+"""Does every law sample on every table that goes with it, in every kind of fit?
 
     python benchmarks/diagnostics.py
 
 fits each law to the tables that have its inputs: whole, each group alone, and random subsets of 10,
-15, 20 and 40 runs, at default settings. It writes a row for each fit to
-benchmarks/results/diagnostics.csv, and one for each law to diagnostics_summary.csv: divergences,
+15, 20 and 40 runs, at default settings; then calibrated, on whole tables and on subsets of 20 and
+40; whole tables by group, plain and calibrated; and whole tables with weights between a half and
+two. It writes a row for each fit to benchmarks/results/diagnostics.csv, and one for each kind of
+fit and each law of the plain ones to diagnostics_summary.csv: divergences,
 the largest R-hat, the smallest bulk and tail ESS, how far drawing went on, and the verdict: "ok",
 "failed" where the fit itself warned that it is not to be trusted, "refused" where the runs cannot
 be fitted. Posteriors of several modes may have independent draws instead of chains: then no R-hat,
@@ -28,11 +30,22 @@ SPARSE = ("sparse", "frantar", "abnar", "dense")
 EXPERTS = ("experts", "clark", "joint_moe", "sparse", "abnar")
 
 
+#: Options of each kind of fit.
+KINDS = {
+    "plain": {},
+    "calibrated": dict(bs.CALIBRATED),
+    "by group": {},
+    "calibrated, by group": dict(bs.CALIBRATED),
+    "weighted": {"weights": "weight"},
+}
+
+
 def tables():
     """Tables by name, each with the laws that go with it and the column of its groups."""
     gadre = bs.load_runs("gadre2024").query("warm_frac <= 0.25")
     t5 = bs.load_runs("frantar2023_t5").query("not target")
     vit, clark = bs.load_runs("frantar2023_vit"), bs.load_runs("clark2022")
+    upcycled = bs.load_runs("liew2025").query("experts == 8 and top_k == 2")
     share = (clark.top_k / clark.experts).clip(upper=1.0)
     return {
         "olmo_ladder": (bs.load_runs("olmo_ladder").query("not target"), DENSE, None),
@@ -48,7 +61,7 @@ def tables():
             ("granularity",),
             None,
         ),
-        "upcycling, simulated": (simulated("upcycling", "liew2025"), ("upcycling",), None),
+        "liew2025": (upcycled, ("upcycling", "transferred"), None),
     }
 
 
@@ -56,7 +69,6 @@ def simulated(name, published):
     """Losses of a law's published coefficients on a factorial design, with 0.5 % noise."""
     levels = {
         "N": [1e8, 3e8, 1e9], "D": [3e9, 2e10, 1e11], "G": [1.0, 2.0, 4.0, 8.0],
-        "D_dense": [1e10, 3e10, 1e11, 3e11], "D_upcycled": [1e10, 3e10, 1e11],
     }  # fmt: skip
     law = laws()[name]
     columns = np.meshgrid(*(levels[n] for n in law.inputs))
@@ -64,24 +76,33 @@ def simulated(name, published):
     return bs.simulate(law, design, published, seed=1)
 
 
-def subsets(runs, by):
-    """The whole table, each group alone, and random subsets."""
-    yield "whole", runs
-    if by and by in runs:
+def subsets(runs, by, kind):
+    """The whole table, each group alone, and random subsets, as each kind of fit is asked."""
+    yield "whole", runs.assign(weight=np.geomspace(0.5, 2.0, len(runs)))
+    if by and kind == "plain":
         for level, part in runs.groupby(by):
             yield f"{by} {level}", part
-    for size in (10, 15, 20, 40):
+    for size in {"plain": (10, 15, 20, 40), "calibrated": (20, 40)}.get(kind, ()):
         if size < len(runs):
             yield f"{size} at random", runs.sample(size, random_state=size)
 
 
-def verdict(law, runs):
+def levels(law):
+    """What differs between groups: the floor, or of a law without one its first amplitude."""
+    for role in ("floor", "amplitude"):
+        for name, prior in law.priors.items():
+            if prior.role == role:
+                return (name,)
+    return (law.coefficients[0],)
+
+
+def verdict(law, runs, options):
     """Diagnostics of one fit, and whether it said so where they are bad."""
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            fit = bs.fit(law, runs, seed=1)
+            fit = bs.fit(law, runs, seed=1, **options)
         except bs.InputError as error:
             return {"verdict": "refused", "said": str(error)}
     table = bs.diagnose(fit)
@@ -101,8 +122,8 @@ def verdict(law, runs):
 
 
 def summarised(found):
-    """One row a law."""
-    by_law = found.groupby("law")
+    """One row a law for plain fits, then one for each other kind."""
+    by_law = found.groupby(found.law.where(found.kind == "plain", found.kind))
     summary = by_law.agg(
         tables=("table", "nunique"),
         fits=("verdict", "size"),
@@ -114,23 +135,27 @@ def summarised(found):
     )
     for word in ("ok", "failed", "refused"):
         summary[word] = by_law.verdict.agg(lambda said, word=word: int((said == word).sum()))
-    return summary
+    others = [kind for kind in KINDS if kind in summary.index]
+    return summary.loc[[*sorted(set(summary.index) - set(others)), *others]].rename_axis("fit")
 
 
 def main():
     rows = []
-    by_law = [
-        (name, table, subset, part)
+    asked = [
+        (name, table, kind, subset, part, by)
         for table, (runs, names, by) in tables().items()
         for name in names
-        for subset, part in subsets(runs, by)
+        for kind in KINDS
+        if by or "by group" not in kind
+        for subset, part in subsets(runs, by, kind)
     ]
-    # Law by law, so that each is compiled once.
-    for name, table, subset, part in sorted(by_law, key=lambda row: row[0]):
-        row = {"law": name, "table": table, "subset": subset, "runs": len(part)}
-        rows.append(row | verdict(laws()[name], part))
-        if rows[-1]["verdict"] not in ("ok", "refused"):
-            print(rows[-1], flush=True)
+    # Law by law and kind by kind, so that each is compiled once.
+    for name, table, kind, subset, part, by in sorted(asked, key=lambda row: (row[0], row[2])):
+        row = {"law": name, "table": table, "kind": kind, "subset": subset, "runs": len(part)}
+        law = laws()[name]
+        varied = {"by": by, "vary": levels(law)} if "by group" in kind else {}
+        rows.append(row | verdict(law, part, KINDS[kind] | varied))
+        print(rows[-1], flush=True)
     found = pd.DataFrame(rows)
     keep(found, "diagnostics.csv", index=False)
     summary = summarised(found)

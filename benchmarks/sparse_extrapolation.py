@@ -4,10 +4,11 @@ Of each table the runs of most compute are held out (the top 20, 35 and 50 %), t
 the held-out runs predicted; then likewise the largest models (10 and 30 % of runs by active
 parameters: whole sizes, with all their sparsities or experts), and the sparsest, or those of most
 experts (5 and 20 %). Compute is by each law's own cost model; runs with experts all saw as many
-tokens, so theirs is their size. The textbook fit
-of each law comes first, then its calibrated fit.
+tokens, so theirs is their size. Of upcycled models the largest parents are held out, and those
+trained the longest after upcycling. The textbook fit of each law comes first, then its calibrated
+fit.
 
-    python benchmarks/sparse_extrapolation.py     # a quarter of an hour on two cores
+    python benchmarks/sparse_extrapolation.py     # half an hour on two cores
 
 writes to benchmarks/results/: extrapolation_sparse.csv, a row a series, cut and variant; their
 means in extrapolation_sparse_parts.csv; and in extrapolation_sparse_series.csv the calibrated fit
@@ -21,16 +22,19 @@ import pandas as pd
 from extrapolation import SETTINGS, summary, with_ratios, write
 
 import bayescale as bs
-from bayescale.models import clark, frantar, sparse
+from bayescale.models import clark, frantar, sparse, transferred, upcycling
 
 ASKED = {
     "most compute": ("flops", (0.2, 0.35, 0.5)),
     "largest": ("N_active", (0.1, 0.3)),
     "sparsest": ("S", (0.05, 0.2)),
     "most experts": ("experts", (0.05, 0.2)),
+    "largest parents": ("N", (0.1, 0.3)),
+    "longest upcycled": ("D_upcycled", (0.05, 0.2)),
 }
 PRUNED = ("most compute", "largest", "sparsest")
 ROUTED = ("largest", "most experts")
+UPCYCLED = ("largest parents", "longest upcycled")
 
 
 def series():
@@ -44,6 +48,9 @@ def series():
     for router in ("S-Base", "RL-R", "Hash"):
         runs = routed[routed.router.isin(["Dense", router])]
         found[f"experts by {router}, law clark"] = (clark, runs, ROUTED)
+    upcycled = bs.load_runs("liew2025").query("experts == 8 and top_k == 2")
+    for law in (upcycling, transferred):
+        found[f"upcycled, law {law.name}"] = (law, upcycled, UPCYCLED)
     return found
 
 

@@ -10,7 +10,7 @@ import scipy.stats
 
 import bayescale as bs
 from bayescale import amplitude, floor, law
-from bayescale.models import dense
+from bayescale.models import coupled, dense
 from bayescale.posterior.problem import problem
 from bayescale.sampling.nuts import _compiled_densities
 
@@ -207,9 +207,23 @@ def test_prior_draws_have_the_stated_distribution(olmo):
         assert scipy.stats.kstest(draws, distribution.cdf).pvalue > 1e-3, name
 
 
-def test_what_the_prior_expects_contains_what_was_seen(olmo):
-    fit = bs.prior(dense, olmo, draws=2000, seed=1)
-    lower, upper = bs.interval(bs.predict(fit, N=olmo.N, D=olmo.D, seed=1), 0.9).T.values
+@pytest.mark.parametrize(
+    ("law", "options", "given"),
+    [
+        (dense, {}, {}),
+        (coupled, dict(bs.CALIBRATED), {}),
+        (dense, {"by": "half", "vary": ("E",)}, {"half": "b"}),
+        (coupled, {"by": "half", "vary": ("E",), **bs.CALIBRATED}, {"half": "b"}),
+        (dense, {"weights": "weight"}, {}),
+        (dense, {"error": "error"}, {}),
+        (dense, {"noise": "skewed"}, {}),
+    ],
+    ids=["plain", "calibrated", "by group", "calibrated by group", "weighted", "error", "skewed"],
+)
+def test_what_the_prior_expects_contains_what_was_seen(olmo, law, options, given):
+    olmo = olmo.assign(half=np.resize(["a", "b"], len(olmo)), weight=2.0, error=0.001)
+    fit = bs.prior(law, olmo, draws=2000, seed=1, **options)
+    lower, upper = bs.interval(bs.predict(fit, N=olmo.N, D=olmo.D, seed=1, **given), 0.9).T.values
     assert (lower < olmo.loss).all()
     assert (olmo.loss < upper).all()
 
