@@ -326,14 +326,16 @@ def picture(table, path):
         if part.empty:
             continue
         y = [len(names) - 1 - names.index(tool) for tool in part.tool]
-        style = {"ms": 6.5, "color": colours[times], "mew": 0}
+        style = {"ms": 6.5, "color": colours[times], "mew": 0, "clip_on": False}
         left.plot(100 * part.inside_90, y, "o", **style, label=times)
         right.plot(part.crps_ratio, y, "o", **style)
     left.axvline(90, color="#7a8ea6", lw=1, zorder=0)
     right.axvline(1, color="#7a8ea6", lw=1, zorder=0)
     left.set_xlim(0, 100)
+    left.set_xticks(range(0, 101, 25))
     right.set_xscale("log")
-    ticks = [0.25, 0.5, 1, 2]
+    right.set_xlim(0.4, 2.5)
+    ticks = [0.5, 1, 2]
     right.set_xticks(ticks, [f"{t:g}" for t in ticks])
     right.minorticks_off()
     left.set_yticks(range(len(names)), names[::-1], fontsize=9)
