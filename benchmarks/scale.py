@@ -3,6 +3,7 @@
     python benchmarks/scale.py          # half an hour on two cores
     python benchmarks/scale.py growth   # only results/growth.csv
     python benchmarks/scale.py refits   # only results/refits.csv
+    python benchmarks/scale.py calibrated   # only results/calibrated.csv: some minutes
 
 growth.csv: CPU seconds and peak memory of a fit by rows, by groups and by law, and of a prediction
 of 100,000 configurations under 4,000 draws, each in a process of its own; `times` is the ratio of
@@ -13,7 +14,10 @@ one process; 200 over Dask's scheduler and two workers, started as docs/performa
 1,000 of which a worker is killed when a third of their time has gone. It has fits a second, how
 many answers came back, and how many of the first 200 are those of the one process.
 
-Both hold the machine and its load while they ran. CPU seconds are the fairer measure of the two
+calibrated.csv: seconds of the calibrated fit of each series of benchmarks/measured.py, whole, at
+default settings and with what it does to be trusted, after imports; of the textbook fit beside it.
+
+All hold the machine and its load while they ran. CPU seconds are the fairer measure of the two
 where the machine is shared.
 """
 
@@ -25,16 +29,18 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from made_with import keep, machine
+from measured import series
 
 import bayescale as bs
 from bayescale import models
 from bayescale.checking.law_bench import bench
-from bayescale.models import dense
+from bayescale.models import coupled, dense
 
 ROWS = (30, 300, 3000, 10_000)
 #: Rows and groups: the last is as much as anybody has.
@@ -71,7 +77,6 @@ def of_law(law, count):
 def worker(kind, count, groups, name):
     """In a process of its own: seconds of one fit or prediction, and the peak of memory."""
     import resource
-    import warnings
 
     warnings.simplefilter("ignore")
     count, groups, law = int(count), int(groups), getattr(models, name)
@@ -121,6 +126,24 @@ def growth():
     table = pd.DataFrame(rows)
     table["times"] = table.cpu / table.groupby("what").cpu.transform("first")
     return table
+
+
+def calibrated():
+    """Seconds of a calibrated fit, series by series, and their medians."""
+    warnings.simplefilter("ignore", bs.FitWarning)  # noted in the column trusted
+    rows = []
+    for name, runs in {"": next(iter(series().values())), **series()}.items():
+        row = {"series": name, "rows": len(runs)}
+        for kind, law, options in (("textbook", dense, {}), ("", coupled, bs.CALIBRATED)):
+            wall, cpu = time.perf_counter(), time.process_time()
+            fit = bs.fit(law, runs, seed=1, progress=False, **options)
+            row[f"{kind}_wall".strip("_")] = time.perf_counter() - wall
+            row[f"{kind}_cpu".strip("_")] = time.process_time() - cpu
+        row |= {"drawn": fit.about["thin"], "trusted": bs.diagnose(fit).attrs["ok"]}
+        if name:  # the first is a warm-up: imports and compilations
+            rows.append(row | {"machine": machine()})
+            print(row, flush=True)
+    return pd.DataFrame(rows)
 
 
 # --- a thousand refits ----------------------------------------------------------------------------
@@ -201,11 +224,12 @@ def refits():
 
 
 def main():
-    asked = sys.argv[1:] or ["growth", "refits"]
+    studies = {"growth": growth, "refits": refits, "calibrated": calibrated}
+    asked = sys.argv[1:] or list(studies)
     if asked[0] == "worker":
         worker(*asked[1:])
         return
-    for name, study in (("growth", growth), ("refits", refits)):
+    for name, study in studies.items():
         if name in asked:
             table = study()
             keep(table, f"{name}.csv", index=False, float_format="%.3g")
