@@ -103,7 +103,7 @@ def by_next_runs(fit, pool, target, size):
     """Runs in the order in which they teach most about the dear region for what they cost."""
     table = pool.drop(columns="loss").assign(cost=pool.flops)
     # next_runs divides by the cost as it is told of it.
-    table["flops"] = pool.flops**POWER * 1e14
+    table["flops"] = 1e20 * (pool.flops / pool.flops.max()) ** POWER
     return bs.next_runs(fit, table, target=target, batch=min(size, len(table))).index.tolist()
 
 
