@@ -22,16 +22,12 @@ if TYPE_CHECKING:
 
 def holds_if(document: Mapping[str, Any]) -> str:
     """How often intervals beyond the fitted runs held."""
-    from bayescale.prediction.measured import range_held
-
+    held = document["held"]
+    kind = "calibrated" if document["calibrated"] else "textbook"
+    line = f"of such fits held {held[kind]} of losses on {held['on']}, where it says 90"
     if document["calibrated"]:
-        held = range_held("calibrated")
-        return f"of such fits held {held} of losses on measured dense series, where it says 90"
-    held, better = range_held("textbook"), range_held("calibrated")
-    return (
-        f"of such fits held {held} of losses on measured dense series, where it says 90; of fits "
-        f"with --calibrated {better}"
-    )
+        return line
+    return f"{line}; of fits with --calibrated {held['calibrated']}"
 
 
 def beyond(document: Mapping[str, Any]) -> str:
@@ -50,13 +46,17 @@ def summary(draws: xr.DataArray, prob: float) -> dict[str, float]:
 
 def head_of(fit: Fit, prob: float) -> dict[str, Any]:
     """What every document about a fit begins with."""
+    from bayescale.prediction.measured import MEASURED, measured_on, range_held
+
     about = fit.about
+    held = {kind: range_held(fit.law, kind) for kind in MEASURED}
     return {
         "law": fit.law.name,
         "noise": about["noise"],
         "published": about.get("published"),
         "simulated": bool(about.get("simulated", False)),
         "calibrated": bool(about.get("directions")),
+        "held": {"on": measured_on(fit.law), **held},
         "gaps": list(about.get("gaps", ())),
         "loss_unit": fit.loss_unit,
         "prob": prob,

@@ -2,6 +2,7 @@
 
 The figures are those of ``benchmarks/results/extrapolation_distance.csv`` (a test holds them
 equal): 29 dense series, of which the largest runs were held out; docs/extrapolation.md says how.
+Of laws of more than size and tokens there are those of ``extrapolation_sparse_parts.csv``.
 """
 
 from __future__ import annotations
@@ -11,8 +12,19 @@ from typing import NamedTuple
 
 from bayescale.common.wording import here
 from bayescale.fitting.fits import Fit
+from bayescale.language.law import Law
 
-__all__ = ["MEASURED", "Held", "held_at", "range_held", "said_of_intervals"]
+__all__ = [
+    "FURTHEST",
+    "MEASURED",
+    "OTHERS",
+    "Held",
+    "held_at",
+    "measured_on",
+    "of_dense",
+    "range_held",
+    "said_of_intervals",
+]
 
 
 class Held(NamedTuple):
@@ -48,6 +60,9 @@ MEASURED: dict[str, tuple[Held, ...]] = {
         Held(100.0, math.inf, 0.887, 15),
     ),
 }
+#: Least and most that 90 % intervals held of laws of more than size and tokens, by what was held
+#: out: most compute, the largest, the sparsest, most experts, larger parents, longer upcycled.
+OTHERS: dict[str, tuple[float, float]] = {"textbook": (0.268, 0.871), "calibrated": (0.48, 0.972)}
 #: Times the largest fitted run beyond which fewer series than this say nothing.
 FURTHEST = 5000.0
 
@@ -63,16 +78,36 @@ def held_at(kind: str, times: float) -> Held:
     return next(one for one in MEASURED[kind] if times <= one.high)
 
 
-def range_held(kind: str) -> str:
-    """Least and most that 90 % intervals held at any distance.
+def of_dense(law: Law) -> bool:
+    """Whether a law is one of those that dense series were measured with: of size and tokens.
 
     Examples
     --------
-    >>> range_held("textbook")
-    '36 to 71 %'
+    >>> from bayescale.models import dense, sparse
+    >>> of_dense(dense), of_dense(sparse)
+    (True, False)
     """
-    shares = [round(100 * one.share) for one in MEASURED[kind]]
-    return f"{min(shares)} to {max(shares)} %"
+    return set(law.inputs) <= {"N", "D", "flops"}
+
+
+def measured_on(law: Law) -> str:
+    """What intervals of a law, or of laws like it, were measured on."""
+    if of_dense(law):
+        return "measured dense series"
+    return "four measured tables of sparse models and mixtures"
+
+
+def range_held(law: Law, kind: str) -> str:
+    """Least and most that 90 % intervals held: at any distance, or whatever was held out.
+
+    Examples
+    --------
+    >>> from bayescale.models import dense, upcycling
+    >>> range_held(dense, "textbook"), range_held(upcycling, "textbook")
+    ('36 to 71 %', '27 to 87 %')
+    """
+    shares = [one.share for one in MEASURED[kind]] if of_dense(law) else OTHERS[kind]
+    return f"{100 * min(shares):.0f} to {100 * max(shares):.0f} %"
 
 
 def said_of_intervals(fit: Fit, times: float) -> str:
@@ -102,6 +137,13 @@ def said_of_intervals(fit: Fit, times: float) -> str:
     far = f"{times:,.3g} times beyond the largest run"
     if times > FURTHEST:
         return f"{far}, nobody has measured how often such intervals hold"
+    if not of_dense(fit.law):
+        whose, kind = ("calibrated fits", "calibrated") if calibrated else ("such fits", "textbook")
+        other = "" if calibrated else f"; calibrated ones {range_held(fit.law, 'calibrated')}"
+        return (
+            f"{far}; 90 % intervals of {whose} held {range_held(fit.law, kind)} of losses on "
+            f"{measured_on(fit.law)}, by what lay beyond the runs{other}"
+        )
     share = f"{100 * held.share:.0f} %"
     if calibrated:
         return (

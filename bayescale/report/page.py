@@ -11,7 +11,13 @@ import numpy as np
 
 from bayescale.common.quantities import format_number, format_spread
 from bayescale.language.variables import short_unit, variable
-from bayescale.prediction.measured import FURTHEST, held_at
+from bayescale.prediction.measured import (
+    FURTHEST,
+    held_at,
+    measured_on,
+    of_dense,
+    range_held,
+)
 from bayescale.report.checks import checks, facts, input_ranges, trust, watched
 from bayescale.report.content import Content, thinned
 from bayescale.report.pictures import pictures
@@ -119,6 +125,11 @@ def _held_words(found: Content, row: Mapping[str, Any]) -> str:
     if beyond > FURTHEST or found.prob != 0.9:
         return " How often such intervals hold so far beyond the runs has not been measured."
     kind = "calibrated" if found.fit.about.get("options", {}).get("discrepancy") else "textbook"
+    if not of_dense(found.fit.law):
+        return (
+            f" Beyond the runs, intervals of such fits held {range_held(found.fit.law, kind)} of "
+            f"losses on {measured_on(found.fit.law)}, where they say 90."
+        )
     held = held_at(kind, beyond)
     return (
         f" So far beyond the runs, intervals of such fits held {100 * held.share:.0f} of 100 "

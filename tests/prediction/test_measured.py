@@ -1,15 +1,19 @@
 """What is said of intervals is what was measured."""
 
 import math
+import warnings
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import bayescale as bs
-from bayescale.prediction.measured import MEASURED, held_at, said_of_intervals
+from bayescale.cli.results import head_of
+from bayescale.models import sparse
+from bayescale.prediction.measured import MEASURED, OTHERS, held_at, said_of_intervals
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results" / "extrapolation_distance.csv"
+PARTS = RESULTS.with_name("extrapolation_sparse_parts.csv")
 
 
 @pytest.mark.parametrize("kind", MEASURED)
@@ -19,6 +23,26 @@ def test_the_figures_are_those_of_the_study(kind):
         row = table.loc[f"({one.low}, {one.high}]"]
         assert one.share == pytest.approx(row.inside_90, abs=5e-4)
         assert one.series == row.series
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_the_figures_of_other_laws_are_those_of_their_study(kind):
+    shares = pd.read_csv(PARTS).query("variant == @kind").inside_90
+    assert OTHERS[kind] == pytest.approx((shares.min(), shares.max()), abs=5e-4)
+
+
+@pytest.mark.parametrize("options", [{}, {"draws": 100, "tune": 200, **bs.CALIBRATED}])
+def test_a_law_of_more_than_size_and_tokens_is_not_told_of_dense_series(options):
+    """Upcycled models of larger parents were half outside: dense series say nothing of them."""
+    runs = bs.load_runs("frantar2023_t5").query("not target")
+    options = options or {"method": "laplace"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", bs.FitWarning)
+        fit = bs.fit(sparse, runs, seed=1, progress=False, **options)
+    line = said_of_intervals(fit, 5.0)
+    assert "dense" not in line
+    assert "48 to 97 % of losses on four measured tables" in line or "27 to 87 %" in line
+    assert head_of(fit, 0.9)["held"]["on"] in line
 
 
 def test_every_distance_has_a_figure():
