@@ -5,9 +5,10 @@
 fits each law to the tables that have its inputs: whole, each group alone, and random subsets of 10,
 15, 20 and 40 runs, at default settings; then calibrated, on whole tables and on subsets of 20 and
 40; whole tables by group, plain and calibrated; and whole tables with weights between a half and
-two. It writes a row for each fit to benchmarks/results/diagnostics.csv, and one for each kind of
-fit and each law of the plain ones to diagnostics_summary.csv: divergences,
-the largest R-hat, the smallest bulk and tail ESS, how far drawing went on, and the verdict: "ok",
+two. Calibrated are the laws of CALIBRATED only: of laws of many inputs such a fit takes minutes,
+and benchmarks/sparse_extrapolation.py has those of upcycling. It writes a row for each fit to
+benchmarks/results/diagnostics.csv, and one for each law of the plain fits and for each other kind
+to diagnostics_summary.csv: divergences, the largest R-hat, the smallest bulk and tail ESS, how far drawing went on, and the verdict: "ok",
 "failed" where the fit itself warned that it is not to be trusted, "refused" where the runs cannot
 be fitted. Posteriors of several modes may have independent draws instead of chains: then no R-hat,
 but the Pareto k of their weights. A fit that is neither good nor warned of would be "silent", and
@@ -30,6 +31,7 @@ SPARSE = ("sparse", "frantar", "abnar", "dense")
 EXPERTS = ("experts", "clark", "joint_moe", "sparse", "abnar")
 
 
+CALIBRATED = ("dense", "coupled", "sparse", "frantar", "clark")
 #: Options of each kind of fit.
 KINDS = {
     "plain": {},
@@ -146,7 +148,7 @@ def main():
         for table, (runs, names, by) in tables().items()
         for name in names
         for kind in KINDS
-        if by or "by group" not in kind
+        if (by or "by group" not in kind) and (name in CALIBRATED or "calibrated" not in kind)
         for subset, part in subsets(runs, by, kind)
     ]
     # Law by law and kind by kind, so that each is compiled once.
