@@ -8,11 +8,11 @@ fits each law to the tables that have its inputs: whole, each group alone, and r
 two. Calibrated are the laws of CALIBRATED only: of laws of many inputs such a fit takes minutes,
 and benchmarks/sparse_extrapolation.py has those of upcycling. It writes a row for each fit to
 benchmarks/results/diagnostics.csv, and one for each law of the plain fits and for each other kind
-to diagnostics_summary.csv: divergences, the largest R-hat, the smallest bulk and tail ESS, how far drawing went on, and the verdict: "ok",
-"failed" where the fit itself warned that it is not to be trusted, "refused" where the runs cannot
-be fitted. Posteriors of several modes may have independent draws instead of chains: then no R-hat,
-but the Pareto k of their weights. A fit that is neither good nor warned of would be "silent", and
-fails the script.
+to diagnostics_summary.csv: divergences, the largest R-hat, the smallest bulk and tail ESS, how far
+drawing went on, and the verdict: "ok", "failed" where the fit itself warned that it is not to be
+trusted, "refused" where the runs cannot be fitted. Posteriors of several modes may have independent
+draws instead of chains: then no R-hat, but the Pareto k of their weights. A fit that is neither
+good nor warned of would be "silent", and fails the script.
 """
 
 import sys
