@@ -176,11 +176,12 @@ def choices(
       bayescale choices moe.nc --budget 1e22 --choose experts=8,32,128 --memory 640GB
       bayescale choices fine.nc --budget 1e23 --choose G=1,2,4,8,16 --fixed expansion=16
 
-    JSON: law, noise, published, simulated, calibrated, prob, budget, memory, listed, at_end,
-    impossible (choices that have no plan within the bounds), assumptions (settings of the cost
-    model) and choices, each with its inputs, total and active parameters, limited (whether memory
-    holds it back), outside (what of it no run is near), expected_loss, loss, behind (loss over that
-    of the best choice) and probability of being the best.
+    JSON: law, noise, published, simulated, calibrated, prob, budget, memory, listed, at_end (inputs
+    of which the best has the largest value listed), reading (what it means that a list ends at the
+    best), impossible (choices that have no plan within the bounds), assumptions (settings of the
+    cost model) and choices, each with its inputs, total and active parameters, limited (whether
+    memory holds it back), outside (what of it no run is near), expected_loss, loss, behind (loss
+    over that of the best choice) and probability of being the best.
     """
     from bayescale.cli.inputs import open_one
     from bayescale.cli.rivals import choices_document, show_choices

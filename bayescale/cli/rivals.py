@@ -296,6 +296,7 @@ def choices_document(
         "memory": memory,
         "listed": listed,
         "at_end": list(found.attrs["at_end"]),
+        "reading": found.attrs["reading"],
         "impossible": list(found.attrs["impossible"]),
         "best": int(found.attrs["best"]),
         "assumptions": assumptions(fit, plans(fit, **options)),
@@ -332,16 +333,8 @@ def show_choices(document: Mapping[str, Any]) -> None:
     for one in document["impossible"]:
         which = ", ".join(f"{name} = {format_number(value)}" for name, value in one.items())
         say(f"{which}: no plan of this budget lies within {'memory' if limit else 'the bounds'}.")
-    for name in document["at_end"]:
-        why = (
-            "and memory is bounded, so what ends it is the list"
-            if limit
-            else "and nothing that was priced grows with it: the list decided, not the runs"
-        )
-        say(
-            f"{name} = {format_number(best[name])} is the largest listed, {why}; list more, or "
-            "give --memory a (smaller) limit."
-        )
+    if document["reading"]:
+        say(document["reading"])
     say_assumptions(document["assumptions"])
     note_simulated(document)
     note_limits(document, [best], say)

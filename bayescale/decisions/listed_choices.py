@@ -11,9 +11,12 @@ import numpy as np
 import xarray as xr
 
 from bayescale.common.errors import InputError
+from bayescale.common.quantities import format_number
+from bayescale.common.wording import here
 from bayescale.decisions.allocation import AllocationWarning
 from bayescale.decisions.decision import decide
 from bayescale.decisions.parameter_counts import active_parameters, total_parameters
+from bayescale.decisions.plan_space import Plans
 from bayescale.decisions.plans import plans
 from bayescale.fitting.averaging import Average
 from bayescale.fitting.fits import Fit
@@ -55,8 +58,9 @@ def choices(
         ``probability`` that the choice is the best of them, and ``limited``, whether memory holds
         its plan back. Over chain, draw and choice: ``loss``, and ``behind``, by how much it
         is above the loss of the choice of least expected loss. ``attrs`` name that choice
-        (``best``), the listed inputs (``listed``), those of which it takes the last value that
-        is listed (``at_end``), and which choices have no plan within the bounds (``impossible``).
+        (``best``), the listed inputs (``listed``), those of which it takes the largest value that
+        is listed (``at_end``), what it means that the list ends there (``reading``), and which
+        choices have no plan within the bounds (``impossible``).
 
     Raises
     ------
@@ -102,7 +106,7 @@ def choices(
     for message in dict.fromkeys(x for x in said if "memory at its high end" not in x):
         warnings.warn(message, AllocationWarning, stacklevel=2)
     table = _together(space.choices, found)
-    table.attrs["impossible"] = impossible
+    table.attrs |= {"impossible": impossible, "reading": _reading(table, space)}
     return table
 
 
@@ -141,3 +145,35 @@ def _together(listed: Mapping[str, np.ndarray], found: Sequence[xr.Dataset]) -> 
     ends = [n for n, values in listed.items() if float(table[n][best]) == values.max()]
     table.attrs |= {"best": best, "listed": list(listed), "at_end": ends}
     return table
+
+
+def _reading(table: xr.Dataset, space: Plans) -> str:
+    """What it means that the best choice lies at an end of the list."""
+    best, said = table.isel(choice=table.attrs["best"]), []
+    limit = here(python="bounds={'memory': (0, 7e10)}", prompt="--memory 70B")
+    for name, values in space.choices.items():
+        value = float(best[name])
+        this = f"{name} = {format_number(value)} is the"
+        if value == values.min() > space.known(name).low:
+            said.append(f"{this} smallest listed: the list decided, not the runs; list less.")
+        if value < values.max():
+            continue
+        if name in space.arguments:
+            why = "what it costs is priced, and more may be better still: list more"
+        elif space.memory is None:
+            why = (
+                "and nothing that was priced grows with it: the list decided, not the runs; list "
+                f"more, or limit memory: {limit}"
+            )
+        elif best.limited:
+            why = (
+                "and its plan fills memory: whether more would be worth a smaller model still, "
+                "the list does not say; list more"
+            )
+        else:
+            why = (
+                "and its plan leaves memory free: the list decided, not the runs; list more, or "
+                "say a smaller memory"
+            )
+        said.append(f"{this} largest listed, {why}.")
+    return " ".join(said)

@@ -307,6 +307,11 @@ def required_budget(
     InputError
         If a target is not a positive number, or a plan makes no sense.
 
+    Warns
+    -----
+    AllocationWarning
+        If inputs are listed and their list or a bound decides, as for :func:`bayescale.allocate`.
+
     Examples
     --------
     >>> import bayescale as bs
@@ -322,7 +327,8 @@ def required_budget(
     if isinstance(fit, Average):
         return fit.pooled(lambda member, _: required_budget(member, loss, **plan))
     least, most = reach(fit, plan)
-    trained = training_cost(fit, plans(fit, **plan))
+    space = plans(fit, **plan)
+    trained = training_cost(fit, space)
     enough = most
     if trained is not None:
         enough, most = (min(most, trained.max() * times) for times in (1e3, _FARTHEST))
@@ -340,6 +346,10 @@ def required_budget(
         name="budget",
         attrs={"units": "FLOP", "long_name": "training compute for the target loss"},
     )
+    typical = np.median(needed, axis=(0, 1))
+    typical = typical[np.isfinite(typical) & (typical > 0)]
+    if space.choices and len(typical):
+        allocate(fit, typical, **plan)  # says so where the end of a list was the answer
     return found.squeeze("loss") if np.ndim(loss) == 0 else found
 
 

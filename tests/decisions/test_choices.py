@@ -86,6 +86,38 @@ def test_the_largest_of_a_list_that_costs_nothing_is_said_to_be_the_lists(routed
             verb(routed, 1e21, **options)
 
 
+@pytest.mark.filterwarnings("ignore::bayescale.AllocationWarning")
+def test_it_is_said_what_the_end_of_the_list_means(routed):
+    def reading(fit, values, **options):
+        name = "G" if fit is FINE else "experts"
+        return bs.choices(fit, 1e21, choose={name: values}, **options).attrs["reading"]
+
+    # Granularity is priced by the cost model, experts that a token leaves unused are not.
+    assert reading(FINE, [1, 16, 64]) == ""
+    assert reading(FINE, [1, 4]) == (
+        "G = 4 is the largest listed, what it costs is priced, and more may be better still: list "
+        "more."
+    )
+    assert "G = 32 is the smallest listed" in reading(FINE, [32, 64])
+    given = {"fixed": {"D": 1.3e11}, "trust": True}
+    free = reading(routed, [8, 32], **given)
+    assert "nothing that was priced grows with it" in free
+    assert "bounds={'memory'" in free
+    room = {"bounds": {"memory": (0, 1e11)}}
+    assert "leaves memory free" in reading(routed, [8, 32], **given, **room)
+    # With tokens and size to choose, more experts than there is room for make the model smaller.
+    fit = bs.published(sparse, "hossain2025_moe")
+    held = bs.choices(fit, 1e22, choose={"S": [0.0, 0.5]}, bounds={"memory": (0, 2e9)})
+    assert held.limited.all()
+    assert "fills memory" in held.attrs["reading"]
+
+
+@pytest.mark.filterwarnings("ignore::bayescale.AllocationWarning")
+def test_what_a_loss_costs_says_that_the_list_decided(routed):
+    with pytest.warns(bs.AllocationWarning, match="the list decided, not the runs"):
+        bs.required_budget(routed, 2.2, choose={"experts": [8, 32]}, fixed={"D": 1.3e11})
+
+
 def test_memory_of_a_dense_parent_is_not_what_is_asked():
     runs = bs.load_runs("liew2025").query("experts == 8 and top_k == 2")
     fit = bs.prior(transferred, runs, draws=2, seed=1)
