@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from bayescale.common.errors import InputError
 from bayescale.fitting.fits import Fit, digest
+from bayescale.fitting.refits import options_of
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["contrast", "group"]
 
 
-def group(fit: Fit, level: str) -> Fit:
+def group(fit: Fit, level: str | None, *, seed: int | None = None) -> Fit:
     """One group of a fit whose coefficients vary: a fit to allocate and decide with.
 
     Parameters
@@ -22,17 +25,21 @@ def group(fit: Fit, level: str) -> Fit:
     fit
         A fit made with ``by=``.
     level
-        The group.
+        The group. None: one that no run is of, whose coefficients are drawn about what the groups
+        share, with the spread between them; it needs ``pool="partial"``.
+    seed
+        Of a new group's draws.
 
     Returns
     -------
     Fit
-        The group's coefficients and runs.
+        The group's coefficients and runs; of a new group, the runs of all.
 
     Raises
     ------
     InputError
-        If the fit has no groups or none of that name.
+        If the fit has no groups or none of that name, or a new one is asked of a fit that does not
+        pool them.
 
     Examples
     --------
@@ -45,6 +52,8 @@ def group(fit: Fit, level: str) -> Fit:
     import xarray as xr
 
     by = _grouping(fit)
+    if level is None:
+        return _new_group(fit, by, seed)
     levels = [str(x) for x in fit.posterior[by].values]
     if level not in levels:
         raise InputError(f"there is no group {level!r} in {by!r}; there are {levels}")
@@ -55,6 +64,32 @@ def group(fit: Fit, level: str) -> Fit:
         groups["runs"], about["runs"] = runs, digest(runs)
     tree = xr.DataTree.from_dict(groups)
     tree.attrs["bayescale"] = json.dumps(about)
+    return Fit(fit.law, tree)
+
+
+def _new_group(fit: Fit, by: str, seed: int | None) -> Fit:
+    import xarray as xr
+
+    rng, draws = np.random.default_rng(seed), fit.posterior
+    stated = options_of(fit)["priors"] if "options" in fit.about else None
+    found = {}
+    for name in fit.about["vary"]:
+        if f"{name}_centre" not in draws:
+            raise InputError(
+                "groups that share nothing say nothing of a new one; fit with pool='partial'"
+            )
+        centre, prior = draws[f"{name}_centre"], (stated or {}).get(name, fit.law.priors[name])
+        step = draws[f"{name}_spread"] * rng.standard_normal(centre.shape)
+        if prior.positive:
+            found[name] = centre * np.exp(step)
+        else:
+            unit = prior.b * (fit.about["loss_scale"] if prior.share else 1.0)
+            found[name] = centre + unit * step
+    groups: dict[str, Any] = {"posterior": draws.drop_vars([*found, by]).assign(found)}
+    if fit.runs is not None:
+        groups["runs"] = fit.runs
+    tree = xr.DataTree.from_dict(groups)
+    tree.attrs["bayescale"] = json.dumps(fit.about | {"by": None, "group": {by: "a new one"}})
     return Fit(fit.law, tree)
 
 

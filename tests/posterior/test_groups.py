@@ -229,6 +229,43 @@ def test_a_group_is_a_fit_of_its_own(pooled, runs):
     )
 
 
+def test_a_new_group_is_drawn_about_the_shared_centre(pooled, tmp_path):
+    new = bs.group(pooled, None, seed=1)
+    draws = pooled.posterior
+    z = np.log(new.posterior["A"] / draws["A_centre"]) / draws["A_spread"]
+    assert stats.kstest(z.values.ravel(), "norm").pvalue > 0.001
+    xr.testing.assert_equal(new.posterior["alpha"], draws["alpha"])
+    assert "corpus" not in new.posterior.dims
+    # Less is known of it than of any group that was seen.
+    loss = bs.predict(new, mean=True, N=1e9, D=1e11)
+    seen = bs.predict(pooled, mean=True, N=1e9, D=1e11)
+    assert float(loss.std()) > float(seen.std(("chain", "draw")).max())
+    assert np.isfinite(bs.allocate(new, 1e22).N).all()
+    new.save(tmp_path / "new.nc")
+    xr.testing.assert_identical(bs.load_fit(tmp_path / "new.nc").posterior, new.posterior)
+    xr.testing.assert_identical(bs.group(pooled, None, seed=1).posterior, new.posterior)
+
+
+@pytest.mark.filterwarnings("ignore::bayescale.FitWarning")
+def test_a_signed_coefficient_of_a_new_group_spreads_by_its_prior(mixture_runs):
+    table = mixture_runs.assign(corpus=np.resize(["web", "books"], len(mixture_runs)))
+    quick = {"draws": 200, "tune": 200, "chains": 2, "seed": 1}
+    fit = bs.fit(sparse, table, by="corpus", vary=("c",), **quick)
+    new, draws = bs.group(fit, None, seed=1).posterior, fit.posterior
+    prior = sparse.priors["c"]
+    unit = prior.b * (fit.about["loss_scale"] if prior.share else 1.0)
+    z = (new["c"] - draws["c_centre"]) / draws["c_spread"] / unit
+    assert not prior.positive
+    assert stats.kstest(z.values.ravel(), "norm").pvalue > 0.001
+
+
+def test_groups_that_share_nothing_say_nothing_of_a_new_one(mixture_runs):
+    table = mixture_runs.assign(corpus=np.resize(["web", "books"], len(mixture_runs)))
+    fit = bs.prior(sparse, table, by="corpus", vary=("a",), pool="none", seed=1)
+    with pytest.raises(bs.InputError, match="fit with pool='partial'"):
+        bs.group(fit, None)
+
+
 def test_a_contrast_is_a_difference_of_draws(pooled):
     difference = bs.contrast(pooled, "E", "rpj", "c4_original")
     assert difference.dims == ("chain", "draw")
