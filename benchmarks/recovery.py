@@ -8,7 +8,8 @@ and then the script fails.
 
     python benchmarks/recovery.py [LAW ...]
 
-writes a row for each coefficient to benchmarks/results/recovery.csv.
+writes a row for each coefficient to benchmarks/results/recovery.csv. Where laws are named, their
+rows alone are replaced, and the table is said to be as old as the rest of it.
 """
 
 import itertools
@@ -21,7 +22,7 @@ from multiprocessing import get_context
 import numpy as np
 import pandas as pd
 import xarray as xr
-from made_with import keep
+from made_with import RESULTS, keep
 
 import bayescale as bs
 from bayescale.models import laws
@@ -107,6 +108,10 @@ def main():
     table = pd.DataFrame(rows).sort_values("law", kind="stable")
     if not sys.argv[1:]:
         keep(table, "recovery.csv", index=False)
+    else:
+        others = pd.read_csv(RESULTS / "recovery.csv").query("law not in @chosen")
+        every = pd.concat([others, table]).sort_values("law", kind="stable")
+        every.to_csv(RESULTS / "recovery.csv", index=False)
     low = table[table.inside < 0.9 * SIMULATIONS]
     print(
         f"{len(table) - len(low)} of {len(table)} coefficients inside at least 90 of 100 times; "
