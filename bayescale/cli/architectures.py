@@ -40,12 +40,13 @@ def versus(
       bayescale versus optimizers.nc --budget 1e20 --budget 1e21 --ratio 20
       bayescale versus dense.nc moe.nc --budget 1e23 --choose experts=8,64 --plot odds.png
 
-    JSON: laws (by fit), against (the fit that others are set against), at, ratio, simulated, prob
-    and budgets, each with budget, fits (each with fit, best, the probability of the lowest loss of
-    all, loss, extrapolation and, against the first, probability, gap, its loss less the first's,
-    and multiplier, the first's compute for its loss over its own) and crossover, if there are
-    several budgets: fit, budget, beyond which it is ahead of the first, and the probabilities that
-    it is ahead throughout, from_within these budgets on, or not_at_last.
+    JSON: laws (by fit), against (the fit that others are set against), at, ratio, simulated, gaps
+    (what the runs of each cannot tell by design), prob and budgets, each with budget, fits (each
+    with fit, best, the probability of the lowest loss of all, loss, extrapolation and, against the
+    first, probability, gap, its loss less the first's, and multiplier, the first's compute for its
+    loss over its own) and crossover, if there are several budgets: fit, budget, beyond which it is
+    ahead of the first, and the probabilities that it is ahead throughout, from_within these budgets
+    on, or not_at_last.
     """
     from bayescale.cli.rivals import rivals_document, show_rivals
 

@@ -100,7 +100,7 @@ def _document(fit: Fit, ranked: pd.DataFrame) -> dict[str, Any]:
 def _show(document: Mapping[str, Any]) -> None:
     """The ranking for people."""
     from bayescale.cli.output import aside, say, show
-    from bayescale.cli.results import note_simulated
+    from bayescale.cli.results import note_limits, note_simulated
     from bayescale.common.quantities import format_number
     from bayescale.language.variables import short_unit
 
@@ -126,6 +126,7 @@ def _show(document: Mapping[str, Any]) -> None:
     heads = [*inputs, "FLOP", "taken off", f"{left} left", f"{unit}{'²' * variance}/FLOP"]
     show(heads, [cells(run) for run in runs[:_SHOWN]], left=words)
     note_simulated(document)
+    note_limits(document, [])
     if len(runs) > _SHOWN:
         say(f"and {len(runs) - _SHOWN} more: --json or --csv lists all")
     together = "by all runs down to that one" if document["batch"] else "by the run alone"

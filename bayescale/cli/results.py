@@ -321,11 +321,11 @@ def note_limits(
     answers: Sequence[Mapping[str, Any]],
     tell: Callable[[str], None] = aside,
 ) -> None:
-    """Say which inputs asked about no run is near, and what the runs cannot tell by design."""
+    """Tell which inputs asked about no run is near, and say what the runs cannot tell by design."""
     for said in dict.fromkeys(x for one in answers for x in one.get("outside", ())):
         tell(f"Outside the runs: {said}.")
     for gap in document["gaps"]:
-        tell(f"Not known from these runs: {gap}.")
+        say(f"Not known from these runs: {gap}.")
 
 
 def times(value: float | None) -> str:

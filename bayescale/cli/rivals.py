@@ -72,6 +72,7 @@ def rivals_document(
         "against": first,
         **how,
         "simulated": any(bool(odds.attrs["simulated"]) for odds in pairs.values()),
+        "gaps": [f"{n}: {gap}" for n, fit in rivals.items() for gap in fit.about.get("gaps", ())],
         "loss_unit": unit,
         "prob": prob,
         "budgets": told,
@@ -147,6 +148,7 @@ def show_rivals(document: Mapping[str, Any]) -> None:
             )
         say(f"{one['fit']} is ahead of {first} {', '.join(cases)}.")
     note_simulated(document)
+    note_limits(document, [])
     aside(
         f"loss in {unit}, the law's, median and {share} interval; gain in compute: what {first} "
         "would need for the same loss, over what this one spends; compute: relative to the largest "

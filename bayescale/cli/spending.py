@@ -72,7 +72,7 @@ def _show_spending(document: Mapping[str, Any]) -> None:
     import numpy as np
 
     from bayescale.cli.output import Span, aside, say, show
-    from bayescale.cli.results import beyond, note_simulated, percent, times
+    from bayescale.cli.results import beyond, note_limits, note_simulated, percent, times
     from bayescale.common.quantities import format_number
 
     def flop(value: float) -> str:
@@ -99,6 +99,7 @@ def _show_spending(document: Mapping[str, Any]) -> None:
             ] * (rest > 0.005)
             say(f"A loss of {one['loss']:.4f} may be out of reach: {', '.join(why)}.")
     note_simulated(document)
+    note_limits(document, [])
     aside(
         f"Median and {percent(document['prob'])} interval of the compute at the optimal plan of "
         f"each draw; the law's loss, in {document['loss_unit']}."
@@ -145,7 +146,7 @@ def worth(
 
 def _show_worth(document: Mapping[str, Any]) -> None:
     from bayescale.cli.output import Span, aside, show
-    from bayescale.cli.results import beyond, note_simulated, percent
+    from bayescale.cli.results import beyond, note_limits, note_simulated, percent
     from bayescale.cli.results import times as ratio
     from bayescale.common.quantities import format_number
     from bayescale.language.variables import short_unit
@@ -164,6 +165,7 @@ def _show_worth(document: Mapping[str, Any]) -> None:
     ]
     show(["budget", f"compute of {factor}x", "loss", f"with {factor}x", "gain"], rows)
     note_simulated(document)
+    note_limits(document, [])
     unit = short_unit(document["loss_unit"])
     aside(
         f"The law's loss at the optimum, {unit}; median and {percent(document['prob'])} interval."
@@ -257,7 +259,7 @@ _SCORED = (
 def _show_scores(document: Mapping[str, Any]) -> None:
     from bayescale.cli.output import Span, aside, say, show
     from bayescale.cli.plans import say_assumptions
-    from bayescale.cli.results import beyond, note_simulated, percent, times
+    from bayescale.cli.results import beyond, note_limits, note_simulated, percent, times
     from bayescale.common.quantities import format_number
 
     told: Sequence[Mapping[str, Any]] = document["plans"]
@@ -286,6 +288,7 @@ def _show_scores(document: Mapping[str, Any]) -> None:
         say(f"Of these the best is {what}{dearer}.", "bold")
     say_assumptions(document["assumptions"])
     note_simulated(document)
+    note_limits(document, [])
     aside(
         f"loss: the law's, in {document['loss_unit']}, median and {percent(document['prob'])} "
         "interval; regret: loss over that of the best plan for the same compute, draw by draw."

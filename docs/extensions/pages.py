@@ -133,11 +133,16 @@ class Results(SphinxDirective):
         if not table or not set(shown) <= set(table[0]):
             text = f"*Not measured yet:* `python {script}` writes `benchmarks/results/{path.name}`."
             return self.parse_text_to_nodes(text)
-        rows = [[row[name] or "–" for name in shown] for row in table]
+        rows = [[cell(row[name]) for name in shown] for row in table]
         written = [" | ".join(cells) for cells in (shown.values(), ["---"] * len(shown), *rows)]
         lines = [f"| {row} |" for row in written]
         lines += ["", measured_by(path.name, script)]
         return self.parse_text_to_nodes("\n".join(lines))
+
+
+def cell(text: str) -> str:
+    """A cell of a measured table: four digits of a number that has decimals."""
+    return f"{float(text):.4g}" if re.fullmatch(r"-?\d{1,4}\.\d+", text) else text or "–"
 
 
 def measured_by(table: str, script: str) -> str:

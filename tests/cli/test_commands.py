@@ -639,6 +639,21 @@ def test_decide_predict_and_the_report_quote_one_loss(saved):
     assert both[1]["run_loss"] == pytest.approx(row["loss"], rel=1e-4)  # whatever else is asked
 
 
+def test_what_a_table_of_one_size_cannot_tell_is_said_with_every_answer(saved, folder, olmo):
+    said, fit = "all runs have one N, 190M", folder / "one_size.nc"
+    olmo[olmo.N.min() == olmo.N].to_csv(folder / "one_size.csv", index=False)
+    quick = ("--law", "dense", "--method", "laplace", "--seed", "1", "-o", fit)
+    assert said in run("fit", folder / "one_size.csv", *quick).stderr
+    asked = {
+        "predict": ("N=1B", "D=20B"), "allocate": ("--budget", "1e22"),
+        "decide": ("--budget", "1e22", "--trust"), "spend": ("--loss", "3.2"),
+        "worth": ("--budget", "1e22", "--times", "10"), "score": ("N=1B", "D=20B"),
+        "next": ("--target", "N=1B", "--target", "D=20B"), "versus": (saved, "--budget", "1e22"),
+    }  # fmt: skip
+    for command, arguments in asked.items():
+        assert said in run(command, fit, *arguments).output, command
+
+
 def test_decide_in_words(saved):
     done = run("decide", saved, "--budget", "1e23", "--budget", "1e24")
     text = done.stdout

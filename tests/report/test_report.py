@@ -417,6 +417,22 @@ def test_check_and_report_say_one_thing_at_one_level(olmo_fit, found):
     assert ("The law misses something" in row.words) == ("law misses" in told["reading"])
 
 
+def test_what_one_level_would_call_a_pattern_and_another_not_is_told_once(olmo):
+    from bayescale.cli.check import _found
+
+    ladder = {"E": 1.8, "A": 480.0, "alpha": 0.35, "B": 2100.0, "beta": 0.37}
+    sound = bs.simulate(dense, olmo[["N", "D"]], ladder, seed=1)
+    fit = bs.fit(dense, sound, method="laplace", seed=1)
+    assert not bs.check_residuals(fit, prob=0.9, exact=False, seed=0).ok.all()
+    told = _found(fit, 0, False, lambda stage: None)["residuals"]
+    (row,) = [
+        one for one in checks(found_for(fit)) if one.name == "No pattern in what is left over"
+    ]
+    assert row.verdict == "passed"
+    assert "no pattern" in told["reading"]
+    assert "law misses" not in told["reading"]
+
+
 def test_what_a_design_cannot_tell_is_on_the_first_screen(olmo):
     one_size = olmo[olmo.N.min() == olmo.N]
     with pytest.warns(bs.DesignWarning, match="one N"), pytest.warns(bs.FitWarning):
