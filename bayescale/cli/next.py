@@ -29,6 +29,7 @@ def next(
     most: opt.Most = None,
     batch: opt.Batch = None,
     rank: opt.Rank = "per_flop",
+    trust: opt.Trust = False,
     plans: opt.Plans = opt.Plans(),
     plot: opt.PlotRanking = None,
     group: opt.Group = None,
@@ -74,7 +75,7 @@ def next(
         "target": run or None,
         "most": most,
     }
-    asked |= {"batch": batch, "rank": rank, "seed": seed}
+    asked |= {"batch": batch, "rank": rank, "seed": seed, "trust": trust}
     with progress_bar("next") as report:
         report("what each run would teach")
         ranked = next_runs(fitted, candidates, **asked, **options)

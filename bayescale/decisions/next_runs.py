@@ -50,6 +50,7 @@ def next_runs(
     batch: int | None = None,
     rank: Literal["per_flop", "gain"] = "per_flop",
     most: float | None = None,
+    trust: bool = False,
     cost: Callable[..., Any] | None = None,
     choose: Mapping[str, Sequence[float]] | None = None,
     fixed: Mapping[str, float] | None = None,
@@ -84,6 +85,8 @@ def next_runs(
     most
         Most FLOPs of one candidate; dearer ones are left out. For proposed runs by default the
         cost of the largest fitted run.
+    trust
+        Rank for a ``budget`` also with a fit that failed its diagnostics.
     cost, choose, fixed, bounds
         The plans that the budget may go to; as for :func:`bayescale.allocate`.
     seed
@@ -149,7 +152,7 @@ def next_runs(
         values, now = _target_losses(few, target), None
     else:
         options: dict[str, Any] = {"cost": cost, "choose": choose, "fixed": fixed, "bounds": bounds}
-        grid = plan_losses(few, float(_one_budget(budget)), **options)
+        grid = plan_losses(few, float(_one_budget(budget)), trust=trust, **options)
         values = grid.loss
         now = float(values.mean(axis=0).min() - grid.optimum.mean())
     objective = _variances if now is None else _plan_values

@@ -40,7 +40,7 @@ class PlanGrid:
     optimum: np.ndarray
 
 
-def plan_losses(fit: Fit, budget: float, **options: Any) -> PlanGrid:
+def plan_losses(fit: Fit, budget: float, *, trust: bool = False, **options: Any) -> PlanGrid:
     """The plans among which a decision at a budget is made, now or after more runs.
 
     They are the plan of least expected loss and the optima of some draws, evenly spread over all:
@@ -52,6 +52,8 @@ def plan_losses(fit: Fit, budget: float, **options: Any) -> PlanGrid:
         A fit.
     budget
         Training FLOPs.
+    trust
+        As for :func:`bayescale.decide`.
     **options
         ``cost``, ``choose``, ``fixed``, ``bounds``, as for :func:`bayescale.allocate`.
     """
@@ -59,7 +61,7 @@ def plan_losses(fit: Fit, budget: float, **options: Any) -> PlanGrid:
         # Of the decision itself ``decide`` has warned or will; the grid is a means.
         warnings.simplefilter("ignore", AllocationWarning)
         best = allocate(fit, budget, **options)
-        decided = decide(fit, budget, **options)
+        decided = decide(fit, budget, trust=trust, **options)
     names = fit.law.inputs
     draws = {name: best[name].values.ravel() for name in names}
     # Sorted by what varies most, so that the draws picked are spread over the optima.

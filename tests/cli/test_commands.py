@@ -648,7 +648,7 @@ def test_what_a_table_of_one_size_cannot_tell_is_said_with_every_answer(saved, f
         "predict": ("N=1B", "D=20B"), "allocate": ("--budget", "1e22"),
         "decide": ("--budget", "1e22", "--trust"), "spend": ("--loss", "3.2"),
         "worth": ("--budget", "1e22", "--times", "10"), "score": ("N=1B", "D=20B"),
-        "next": ("--target", "N=1B", "--target", "D=20B"), "versus": (saved, "--budget", "1e22"),
+        "next": ("--budget", "1e22", "--trust"), "versus": (saved, "--budget", "1e22"),
     }  # fmt: skip
     for command, arguments in asked.items():
         assert said in run(command, fit, *arguments).output, command
