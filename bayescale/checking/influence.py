@@ -261,7 +261,7 @@ def _reading(table: pd.DataFrame, question: _Question, whole: Mapping[str, Any])
     first = table.iloc[0]
     name = str(table.index[0])
     said = [
-        f"Without {name} {question.words} is {span(first)} instead of {span(whole)}: nothing else "
+        f"Without {name}, {question.words} is {span(first)} instead of {span(whole)}: nothing else "
         f"that was left out moves it more."
     ]
     telling = table[table["shift"].abs() >= TELLING]

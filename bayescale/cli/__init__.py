@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, TextIO
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
@@ -60,11 +60,18 @@ def _manners(json: bool = False) -> Iterator[None]:
             sys.stdout.write(as_json({"error": {"code": code, "message": text}}) + "\n")
         return typer.Exit(2)
 
+    told: set[str] = set()
+
+    def show_once(text: Warning | str, category: type[Warning], *where: Any) -> None:
+        if str(text) not in told:
+            told.add(str(text))
+            _show_warning(text, category)
+
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for terminals that know no ± or −
     with warnings.catch_warnings():
         warnings.simplefilter("always")
-        warnings.showwarning = _show_warning
+        warnings.showwarning = show_once
         try:
             yield
             sys.stdout.flush()
@@ -90,14 +97,7 @@ def _manners(json: bool = False) -> Iterator[None]:
             raise refuse(usage(), "usage") from error
 
 
-def _show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
+def _show_warning(message: Warning | str, category: type[Warning]) -> None:
     from bayescale.cli import output
 
     # Other packages' warnings are about code, which is not what somebody at a prompt wrote.

@@ -62,11 +62,13 @@ def versus(
         from bayescale.plotting import plot_probability
 
         first, second, *_ = rivals
-        odds = probability(
-            rivals[second], rivals[first], reach(budgets), plan_a=own[second], plan_b=own[first],
-            at=at, ratio=ratio, seed=seed,
-        )  # fmt: skip
-        write_plot(partial(plot_probability, odds, names=(second, first)), plot)
+        sides = {"plan_a": own[second], "plan_b": own[first], "at": at, "ratio": ratio}
+
+        def draw() -> Any:
+            odds = probability(rivals[second], rivals[first], reach(budgets), **sides, seed=seed)
+            return plot_probability(odds, names=(second, first))
+
+        write_plot(draw, plot)
     out.show(document, found, show_rivals)
 
 

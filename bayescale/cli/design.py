@@ -34,11 +34,12 @@ def design(
     """Say what small runs would tell about a big budget, before any is trained.
 
     With --compute three designs of that cost are proposed, an isoFLOP grid, an L-shape and one ray;
-    with --runs a design of your own is scored. Losses are simulated from the law's priors.
+    with --runs a design of your own is scored. Losses are simulated from the law's priors and every
+    design is fitted to each: --simulations 4 gives a quick look.
 
     For example:
 
-      bayescale design --law dense --compute 1e21 --budget 1e23
+      bayescale design --law dense --compute 1e21 --budget 1e23 --simulations 4
       bayescale design --law dense --compute 1e21 --budget 1e23 -o runs.csv --plot designs.png
       bayescale design --law coupled --runs mine.csv --budget 1e23
 

@@ -198,7 +198,7 @@ def compare(
     For example:
 
       bayescale compare dense.nc sparse.nc
-      bayescale compare dense.nc sparse.nc --by future
+      bayescale compare dense.nc sparse.nc --by future --order D
       bayescale compare dense.nc sparse.nc --by kfold --folds corpus
       bayescale compare dense.nc mine.nc --law mine.py:my_law --json
 

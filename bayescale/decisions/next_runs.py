@@ -336,6 +336,6 @@ def _reading(ranked: pd.DataFrame, start: float) -> str:
     if (unclear := int((~ranked.clear).sum())) == 0:
         return f"The run that teaches most takes off {off}."
     return (
-        f"The run that teaches most takes off {off}; of {unclear} of {len(ranked)} runs the gain "
-        "is within twice its Monte Carlo error, and they come last."
+        f"The run that teaches most takes off {off}; runs whose gain is within twice its Monte "
+        f"Carlo error come last: {unclear} of {len(ranked)}."
     )

@@ -42,7 +42,7 @@ def test_a_rung_off_the_trend_is_named_with_the_answer_without_it(bent):
         (first.value - table.attrs["value"]) / (table.attrs["upper"] - table.attrs["lower"]) * 2
     )
     said = table.attrs["reading"]
-    assert said.startswith("Without the 2 runs of N = 5M the loss at N = 6B, D = 120B is ")
+    assert said.startswith("Without the 2 runs of N = 5M, the loss at N = 6B, D = 120B is ")
     assert f"{first.value:.3f}" in said
     assert f"instead of {table.attrs['value']:.3f}" in said
 

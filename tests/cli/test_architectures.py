@@ -76,6 +76,16 @@ def test_three_rivals_share_the_probability_of_being_best(saved):
     assert set(best) == {"adamw", "muon", "again"}
 
 
+def test_what_every_rival_warns_of_is_said_once(saved, folder):
+    fits = [saved / f"{name}.nc" for name in ("adamw", "muon")]
+    again = folder / "again.nc"
+    again.write_bytes(fits[1].read_bytes())
+    bounded = ("--budget", "1e19", "--bounds", "N=1M:50M", "--plot", folder / "bounded.png")
+    told = run("versus", *fits, again, *bounded).stderr.splitlines()
+    assert [line for line in told if "at its high end" in line]
+    assert len(told) == len(set(told))
+
+
 def test_upcycle_or_start_afresh(saved, folder):
     picture = folder / "map.svg"
     parent = ("N=1B", "D_dense=50B", "D_upcycled=5B,100B")
