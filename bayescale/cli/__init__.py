@@ -62,10 +62,12 @@ def _manners(json: bool = False) -> Iterator[None]:
 
     told: set[str] = set()
 
-    def show_once(text: Warning | str, category: type[Warning], *where: Any) -> None:
-        if str(text) not in told:
-            told.add(str(text))
-            _show_warning(text, category)
+    def show_once(
+        message: Warning | str, category: type[Warning], *where: Any, **rest: Any
+    ) -> None:
+        if str(message) not in told:
+            told.add(str(message))
+            _show_warning(message, category)
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # for terminals that know no ± or −

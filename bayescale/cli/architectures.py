@@ -62,7 +62,7 @@ def versus(
         from bayescale.plotting import plot_probability
 
         first, second, *_ = rivals
-        sides = {"plan_a": own[second], "plan_b": own[first], "at": at, "ratio": ratio}
+        sides: Any = {"plan_a": own[second], "plan_b": own[first], "at": at, "ratio": ratio}
 
         def draw() -> Any:
             odds = probability(rivals[second], rivals[first], reach(budgets), **sides, seed=seed)
