@@ -34,7 +34,7 @@ from bayescale.prediction.predict import interval
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_allocation"]
+__all__ = ["draw_allocation", "plot_allocation"]
 
 _MOST_TICKS = 8
 _MARK = fit_colour(1)
@@ -106,7 +106,22 @@ def plot_allocation(
     spaces = {name: plans(fit, **options) for name, fit in named.items()}
     wanted = _wanted(list(spaces.values()), show)
     best = {name: allocate(fit, budgets, **options) for name, fit in named.items()}
-    first = next(iter(named.values()))
+    return draw_allocation(named, best, spaces, show=wanted, probs=probs, mark=mark, ax=ax)
+
+
+def draw_allocation(
+    named: Mapping[str, Fit],
+    best: Mapping[str, xr.Dataset],
+    spaces: Mapping[str, Plans],
+    *,
+    show: Sequence[str],
+    probs: Sequence[float],
+    mark: float | None = None,
+    ax: Any = None,
+) -> Any:
+    """Draw allocations that are there: what ``allocate`` gave of each fit, by name."""
+    wanted, first = show, next(iter(named.values()))
+    budgets = next(iter(best.values())).budget.values
     extra, unit = first.law.variables, first.loss_unit
     across = {1: 1, 2: 2, 3: 3, 4: 2}.get(len(wanted), 3)
     size = (6, 2.4) if len(wanted) in (2, 3) else (6, 4)

@@ -58,6 +58,8 @@ class Content:
         The question.
     rows
         The answer at every budget of the slider: see :func:`each_budget`.
+    optima
+        The best plan of each of some draws at these budgets, as ``allocate`` has them.
     others
         Of every other fit: its answer at the budget, or why it has none.
     odds
@@ -85,6 +87,7 @@ class Content:
     within: float
     question: str
     rows: list[dict[str, Any]]
+    optima: xr.Dataset
     others: dict[str, dict[str, Any] | str]
     odds: list[dict[str, Any]]
     sizes: list[dict[str, Any]]
@@ -150,15 +153,16 @@ def content(
     check_backtest(backtest)
     budgets = _budgets(fit, space, flops, span, largest)
     tell("the plan")
-    (answer,) = each_budget(fit, np.array([flops]), prob, within, options, seed)
+    (answer,), _ = each_budget(fit, np.array([flops]), prob, within, options, seed)
     tell("other budgets")
-    rows = _possible(thinned(fit), budgets, flops, span, prob, within, options, seed)
+    rows, optima = _possible(thinned(fit), budgets, flops, span, prob, within, options, seed)
     rows = [answer if row["budget"] == flops else row for row in rows]
     others: dict[str, dict[str, Any] | str] = {}
     for name, other in list(fits.items())[1:]:
         tell(f"the plan of {name}")
         try:
-            (others[name],) = each_budget(other, np.array([flops]), prob, within, options, seed)
+            at = np.array([flops])
+            (others[name],), _ = each_budget(other, at, prob, within, options, seed)
         except InputError as error:
             others[name] = str(error)
     odds = _odds(fits, flops, options, seed)
@@ -176,6 +180,7 @@ def content(
         within=within,
         question=question or f"What should be trained with {flop} FLOP, and what loss to expect?",
         rows=rows,
+        optima=optima,
         others=others,
         odds=odds,
         sizes=sizes,
@@ -245,7 +250,7 @@ def _possible(
     within: float,
     options: Mapping[str, Any],
     seed: int,
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], xr.Dataset]:
     """The answer at every budget; of a default span, at those that bounds leave possible."""
     closer = (np.inf, 3.0, 1.0) if span is None else (np.inf,)
     for factor in closer:
@@ -265,16 +270,18 @@ def each_budget(
     within: float,
     options: Mapping[str, Any],
     seed: int,
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], xr.Dataset]:
     """What to train at each budget and what it gives.
 
     Returns
     -------
-    list of dict
+    rows : list of dict
         Of each budget: ``budget``; ``plan``, every input; ``loss``, the ``lower``, ``median`` and
         ``upper`` of the run's loss; ``draws`` of it, evenly spaced quantiles; ``regret`` (``mean``,
         ``upper``); ``band`` and ``optimum``, two ends of every input that the budget decides;
         ``extrapolation`` and ``at_bound`` as ``allocate`` has them.
+    optima : xarray.Dataset
+        What ``allocate`` gives.
     """
     with warnings.catch_warnings():
         # That a bound decides, or a budget is far out, has a line among the checks, as has a fit
@@ -308,7 +315,7 @@ def each_budget(
                 "at_bound": float(best.at_bound[i]),
             }
         )
-    return rows
+    return rows, best
 
 
 def _sizes(

@@ -19,6 +19,7 @@ from bayescale import plotting
 from bayescale.common.errors import InputError
 from bayescale.common.quantities import format_number
 from bayescale.language.variables import LOSS_UNIT, short_unit
+from bayescale.plotting.allocation import draw_allocation
 from bayescale.plotting.figures import (
     INK,
     MARKERS,
@@ -119,9 +120,7 @@ def _add_runs(axes: Any, sizes: np.ndarray, losses: np.ndarray) -> None:
 
 
 def _frontier(found: Content) -> Picture:
-    budgets = np.array([row["budget"] for row in found.rows])
-    ends = [found.rows[0], found.rows[-1]]
-    panels, few = _panels(found), thinned(found.fit)
+    ends, panels = [found.rows[0], found.rows[-1]], _panels(found)
 
     def draw(figure: Any, narrow: bool) -> None:
         across = 1 if narrow else 2
@@ -129,9 +128,9 @@ def _frontier(found: Content) -> Picture:
         for spare in axes[len(panels) :]:
             spare.set_axis_off()
         probs = sorted({0.5, found.prob})
-        plotting.plot_allocation(
-            few, budgets, show=panels, probs=probs, mark=found.budget, ax=axes[: len(panels)],
-            **found.options,
+        draw_allocation(
+            {found.name: found.fit}, {found.name: found.optima}, {found.name: found.space},
+            show=panels, probs=probs, mark=found.budget, ax=axes[: len(panels)],
         )  # fmt: skip
 
     unit = short_unit(found.unit)

@@ -632,7 +632,7 @@ def test_decide_predict_and_the_report_quote_one_loss(saved):
     (run_,) = document("predict", saved, *plan)["runs"]
     options = dict.fromkeys(("cost", "choose", "fixed", "bounds"))
     fit = bs.load_fit(saved)
-    (row,) = each_budget(fit, np.array([1e24]), 0.9, 0.005, options, 0)
+    (row,), _ = each_budget(fit, np.array([1e24]), 0.9, 0.005, options, 0)
     assert entry["run_loss"] == pytest.approx(row["loss"], rel=1e-12)
     assert run_["loss"] == pytest.approx(row["loss"], rel=1e-9)
     both = document("decide", saved, "--budget", "1e23", "--budget", "1e24")["budgets"]
