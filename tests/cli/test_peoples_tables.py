@@ -545,7 +545,7 @@ def test_a_rung_off_the_trend_is_named_by_check(tmp_path):
     path, fit = save(tmp_path / "a.csv", table), tmp_path / "fit.nc"
     run("fit", path, "--law", "dense", "-o", fit)
     said = " ".join(run("check", fit, "N=10B", "D=200B").stdout.split())
-    assert "Without the 3 runs of N = 20M the loss at N = 10B, D = 200B is" in said
+    assert "Without the 3 runs of N = 20M, the loss at N = 10B, D = 200B is" in said
 
 
 def test_badly_tuned_runs_are_said_to_lie_above(tmp_path):
