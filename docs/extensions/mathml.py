@@ -18,7 +18,9 @@ def visit_inline(translator, node):
 
 
 def visit_block(translator, node):
-    translator.body.append(f'<div class="math">{mathml(node.astext(), as_block=True)}</div>')
+    # A formula wider than a narrow screen scrolls, also from the keyboard.
+    made = mathml(node.astext(), as_block=True)
+    translator.body.append(f'<div class="math" tabindex="0">{made}</div>')
     raise nodes.SkipNode
 
 
